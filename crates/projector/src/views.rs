@@ -1,0 +1,487 @@
+//! The reading side: cheap to clone, no lock of ours on the way to a row.
+//!
+//! A read sees whole batches of entries only. Lists are bounded by what one account or card has; those that grow
+//! without bound take a limit. A read that must see a write names its position with [`Views::wait`] first.
+
+use std::{
+    fs::File,
+    path::PathBuf,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use florin_engine::{
+    ids::{AccountId, AppealId, AuthorizationId, CardId, CardRequestId, Position},
+    money::Asset,
+    policy::Policy,
+};
+use tokio::sync::watch;
+
+use crate::{
+    Error, Late,
+    accounts::{self, AccountRow},
+    appeals::{self, AppealRow, Decision},
+    authorizations::{self, AuthorizationRow},
+    card_requests::{self, CardRequestRow},
+    cards::{self, CardRow, PendingCard},
+    checkpoint::{self, Checkpoint},
+    history::{self, HistoryRow},
+    invoices::{self, InvoiceRow},
+    key::{Key, Table, tail16},
+    ledger::{self, LedgerRow, TrialBalance},
+    policies::{Policies, PolicyRow},
+    row::{self, Row},
+    transactions::{Cursor, Page, Statement, TransactionRow},
+    wallets::{self, WalletRow},
+};
+
+/// Most rows a page or an unbounded list gives.
+pub const PAGE_ROWS_MAX: usize = 1_000;
+
+/// The views.
+#[derive(Clone)]
+pub struct Views(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) tree: sled::Tree,
+    pub(crate) db: sled::Db,
+    pub(crate) meta: checkpoint::Meta,
+    pub(crate) batch_rows_max: usize,
+    pub(crate) partitions: Vec<Followed>,
+    pub(crate) policies: RwLock<Policies>,
+    /// A file that makes the next opening rebuild.
+    pub(crate) marker: PathBuf,
+    pub(crate) damaged: AtomicBool,
+    /// Held while the views are open. After `tree` and `db`, so that it is let go last.
+    pub(crate) _lock: File,
+}
+
+/// How far one partition is followed.
+pub(crate) struct Followed {
+    pub(crate) applied: watch::Sender<Position>,
+    /// The same, without a lock.
+    pub(crate) position: AtomicU64,
+    /// Time of the last entry applied.
+    pub(crate) time_ms: AtomicU64,
+    /// Index after the last record that is applied as a whole.
+    pub(crate) next: AtomicU64,
+    /// Index after the journal's durable head, as last seen.
+    pub(crate) end: AtomicU64,
+}
+
+impl Views {
+    /// A card.
+    pub fn card(&self, card: CardId) -> Result<Option<CardRow>, Error> {
+        self.row(cards::key(card))
+    }
+
+    /// A card by its numeric id.
+    pub fn card_by_number(&self, number: u64) -> Result<Option<CardRow>, Error> {
+        self.card_by(cards::by_number_key(number))
+    }
+
+    /// A card by the issuer's id.
+    pub fn card_by_issuer_id(&self, issuer_card: &str) -> Result<Option<CardRow>, Error> {
+        self.card_by(cards::by_issuer_key(issuer_card))
+    }
+
+    /// All cards of an account in every state, newest first, then by id.
+    pub fn cards_of(&self, account: AccountId) -> Result<Vec<CardRow>, Error> {
+        self.rows_of_index(cards::of_account(account), usize::MAX, |id| {
+            cards::key(CardId(id))
+        })
+    }
+
+    /// A registered user.
+    pub fn account(&self, account: AccountId) -> Result<Option<AccountRow>, Error> {
+        self.row(accounts::key(account))
+    }
+
+    /// The wallets of an account that money ever touched, by asset.
+    pub fn wallets(&self, account: AccountId) -> Result<Vec<WalletRow>, Error> {
+        self.rows_under(wallets::of_account(account), usize::MAX)
+    }
+
+    /// One wallet; `None`: money never touched it.
+    pub fn wallet(&self, account: AccountId, asset: Asset) -> Result<Option<WalletRow>, Error> {
+        self.row(wallets::key(account, asset))
+    }
+
+    /// A page of a card's statement, newest first; `limit` is 1 to [`PAGE_ROWS_MAX`].
+    pub fn transactions_of_card(
+        &self,
+        card: CardId,
+        limit: usize,
+        before: Option<Cursor>,
+    ) -> Result<Page<TransactionRow>, Error> {
+        self.statement(Statement::Card(card), limit, before)
+    }
+
+    /// A page of a wallet's statement, newest first; `limit` is 1 to [`PAGE_ROWS_MAX`].
+    pub fn transactions_of_wallet(
+        &self,
+        account: AccountId,
+        asset: Asset,
+        limit: usize,
+        before: Option<Cursor>,
+    ) -> Result<Page<TransactionRow>, Error> {
+        self.statement(Statement::Wallet(account, asset), limit, before)
+    }
+
+    /// An authorization, declined ones and force posts included.
+    pub fn authorization(
+        &self,
+        authorization: AuthorizationId,
+    ) -> Result<Option<AuthorizationRow>, Error> {
+        self.row(authorizations::key(authorization))
+    }
+
+    /// The open holds of an account, by id.
+    pub fn holds(&self, account: AccountId) -> Result<Vec<AuthorizationRow>, Error> {
+        self.rows_of_index(authorizations::holds_of(account), usize::MAX, |id| {
+            authorizations::key(AuthorizationId(id))
+        })
+    }
+
+    /// Debits, credits and balances of all ledger accounts. Partitions are at their own positions; each balances by itself.
+    pub fn trial_balance(&self) -> Result<TrialBalance, Error> {
+        let mut trial = TrialBalance::default();
+        for pair in self.0.tree.scan_prefix(Key::of(Table::Ledger)) {
+            let (key, value) = self.sound(pair.map_err(Error::from))?;
+            let row: LedgerRow = self.sound(row::decode(&value))?;
+            let named = ledger::of_key(&key).ok_or(Error::Damaged {
+                table: LedgerRow::NAME,
+                source: postcard::Error::DeserializeBadEncoding,
+            });
+            let (kind, asset) = self.sound(named)?;
+            trial.add(kind, asset, row);
+        }
+        Ok(trial)
+    }
+
+    /// Cards with a pending change, the oldest change first; at most [`PAGE_ROWS_MAX`].
+    pub fn pending(&self) -> Result<Vec<PendingCard>, Error> {
+        let cards: Vec<CardRow> =
+            self.rows_of_index(Key::of(Table::CardPending), PAGE_ROWS_MAX, |id| {
+                cards::key(CardId(id))
+            })?;
+        let mut pending: Vec<_> = cards
+            .into_iter()
+            .filter_map(|row| {
+                Some(PendingCard {
+                    card: row.card,
+                    account: row.account,
+                    company: row.company,
+                    pending: row.pending?,
+                })
+            })
+            .collect();
+        pending.sort_by_key(|card| (card.pending.since_ms, card.card));
+        Ok(pending)
+    }
+
+    /// Appeals of one state, newest first; at most `limit`.
+    pub fn appeals(&self, decision: Decision, limit: usize) -> Result<Vec<AppealRow>, Error> {
+        self.rows_of_index(
+            appeals::by_state(decision),
+            limit.min(PAGE_ROWS_MAX),
+            |id| appeals::key(AppealId(id)),
+        )
+    }
+
+    /// An appeal.
+    pub fn appeal(&self, appeal: AppealId) -> Result<Option<AppealRow>, Error> {
+        self.row(appeals::key(appeal))
+    }
+
+    /// The latest appeal of a card.
+    pub fn latest_appeal(&self, card: CardId) -> Result<Option<AppealRow>, Error> {
+        Ok(self
+            .rows_of_index(appeals::of_card(card), 1, |id| appeals::key(AppealId(id)))?
+            .pop())
+    }
+
+    /// Card requests of one state, newest first; at most `limit`.
+    pub fn card_requests(
+        &self,
+        decision: Decision,
+        limit: usize,
+    ) -> Result<Vec<CardRequestRow>, Error> {
+        self.rows_of_index(
+            card_requests::by_state(decision),
+            limit.min(PAGE_ROWS_MAX),
+            |id| card_requests::key(CardRequestId(id)),
+        )
+    }
+
+    /// Card requests of an account in every state, newest first.
+    pub fn card_requests_of(&self, account: AccountId) -> Result<Vec<CardRequestRow>, Error> {
+        self.rows_of_index(card_requests::of_account(account), PAGE_ROWS_MAX, |id| {
+            card_requests::key(CardRequestId(id))
+        })
+    }
+
+    /// A card request.
+    pub fn card_request(&self, request: CardRequestId) -> Result<Option<CardRequestRow>, Error> {
+        self.row(card_requests::key(request))
+    }
+
+    /// The invoices of an account, newest first; at most [`PAGE_ROWS_MAX`].
+    pub fn invoices(&self, account: AccountId) -> Result<Vec<InvoiceRow>, Error> {
+        self.rows_under(invoices::of_account(account), PAGE_ROWS_MAX)
+    }
+
+    /// One invoice of an account.
+    pub fn invoice(&self, account: AccountId, number: u64) -> Result<Option<InvoiceRow>, Error> {
+        self.row(invoices::key(account, number))
+    }
+
+    /// Why a card is in its state: what led there, oldest first; the last [`PAGE_ROWS_MAX`] steps.
+    pub fn history(&self, card: CardId) -> Result<Vec<HistoryRow>, Error> {
+        let mut steps = Vec::new();
+        for pair in self
+            .0
+            .tree
+            .scan_prefix(history::of_card(card))
+            .rev()
+            .take(PAGE_ROWS_MAX)
+        {
+            let (_, value) = self.sound(pair.map_err(Error::from))?;
+            steps.push(self.sound(row::decode(&value))?);
+        }
+        steps.reverse();
+        Ok(steps)
+    }
+
+    /// The policy in force at the views' time, the highest version where partitions differ.
+    pub fn policy(&self) -> Option<(u32, Arc<Policy>)> {
+        self.policy_at(self.time_ms())
+    }
+
+    /// The policy in force at `now_ms` as far as the views know, the highest version where partitions differ.
+    pub fn policy_at(&self, now_ms: u64) -> Option<(u32, Arc<Policy>)> {
+        self.0
+            .policies
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .in_force(now_ms)
+    }
+
+    /// Adopted policy versions of a partition, and from when each is in force (ms since 1970).
+    pub fn policy_versions(&self, partition: u16) -> Vec<(u32, u64)> {
+        self.0
+            .policies
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .versions(partition)
+    }
+
+    /// Number of partitions.
+    pub fn partitions(&self) -> u16 {
+        self.0.meta.partitions
+    }
+
+    /// How far a partition is applied; position 0 for one that is not known.
+    pub fn position(&self, partition: u16) -> Position {
+        self.followed(partition).map_or(Position(0), |followed| {
+            Position(followed.position.load(Ordering::Acquire))
+        })
+    }
+
+    /// Records that a partition's views are behind its durable journal, as last seen.
+    pub fn lag(&self, partition: u16) -> u64 {
+        self.followed(partition).map_or(0, Followed::lag)
+    }
+
+    /// Whether every partition has been followed and is at its journal's end, as last seen: for readiness.
+    pub fn caught_up(&self) -> bool {
+        self.0
+            .partitions
+            .iter()
+            .all(|followed| followed.end.load(Ordering::Acquire) > 0 && followed.lag() == 0)
+    }
+
+    /// Time of the newest entry applied in any partition, ms since 1970; 0: none.
+    pub fn time_ms(&self) -> u64 {
+        self.0
+            .partitions
+            .iter()
+            .map(|followed| followed.time_ms.load(Ordering::Acquire))
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Waits until `partition` is applied up to `position`: what was written there is then seen by every read.
+    ///
+    /// Bounded by `timeout`; a position already applied is answered at once.
+    pub async fn wait(
+        &self,
+        partition: u16,
+        position: Position,
+        timeout: Duration,
+    ) -> Result<(), Late> {
+        if self.position(partition) >= position {
+            return Ok(());
+        }
+        let late = || Late {
+            partition,
+            wanted: position,
+            applied: self.position(partition),
+        };
+        let followed = self.followed(partition).ok_or_else(late)?;
+        let mut applied = followed.applied.subscribe();
+        let reached =
+            tokio::time::timeout(timeout, applied.wait_for(|applied| *applied >= position)).await;
+        match reached {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(late()),
+        }
+    }
+
+    fn followed(&self, partition: u16) -> Option<&Followed> {
+        self.0.partitions.get(usize::from(partition))
+    }
+
+    fn card_by(&self, key: Key) -> Result<Option<CardRow>, Error> {
+        let Some(id) = self.sound(self.0.tree.get(key).map_err(Error::from))? else {
+            return Ok(None);
+        };
+        match tail16(&id) {
+            Some(id) => self.card(CardId(id)),
+            None => Ok(None),
+        }
+    }
+
+    fn row<R: Row>(&self, key: Key) -> Result<Option<R>, Error> {
+        let value = self.sound(self.0.tree.get(key).map_err(Error::from))?;
+        value
+            .map(|value| self.sound(row::decode(&value)))
+            .transpose()
+    }
+
+    fn rows_under<R: Row>(&self, prefix: Key, limit: usize) -> Result<Vec<R>, Error> {
+        let mut rows = Vec::new();
+        for pair in self.0.tree.scan_prefix(prefix).take(limit) {
+            let (_, value) = self.sound(pair.map_err(Error::from))?;
+            rows.push(self.sound(row::decode(&value))?);
+        }
+        Ok(rows)
+    }
+
+    /// Rows by an index whose keys end with their ids. One that left the index meanwhile may be missing.
+    fn rows_of_index<R: Row>(
+        &self,
+        prefix: Key,
+        limit: usize,
+        key: impl Fn([u8; 16]) -> Key,
+    ) -> Result<Vec<R>, Error> {
+        let mut rows = Vec::new();
+        for index in self.0.tree.scan_prefix(prefix).keys().take(limit) {
+            let index = self.sound(index.map_err(Error::from))?;
+            if let Some(id) = tail16(&index) {
+                rows.extend(self.row::<R>(key(id))?);
+            }
+        }
+        Ok(rows)
+    }
+
+    fn statement(
+        &self,
+        statement: Statement,
+        limit: usize,
+        before: Option<Cursor>,
+    ) -> Result<Page<TransactionRow>, Error> {
+        let limit = limit.clamp(1, PAGE_ROWS_MAX);
+        let prefix = statement.prefix();
+        // Every key of the statement is its prefix and 12 bytes, the last of which cannot all be 0xFF: position 0 holds the genesis.
+        let start = before.map_or(prefix, |Cursor(line)| statement.key(line));
+        let end = prefix.bytes(&[0xFF; 12]);
+        let mut page = Page {
+            rows: Vec::new(),
+            next: None,
+        };
+        let mut last = None;
+        for pair in self.0.tree.range(start.as_slice()..end.as_slice()) {
+            let (key, value) = self.sound(pair.map_err(Error::from))?;
+            if before.is_some() && key.as_ref() == start.as_slice() {
+                continue;
+            }
+            if page.rows.len() == limit {
+                page.next = last;
+                break;
+            }
+            let (cursor, row) =
+                self.sound(TransactionRow::read(statement.partition(), &key, &value))?;
+            last = Some(cursor);
+            page.rows.push(row);
+        }
+        Ok(page)
+    }
+
+    /// Remembers damage, so that the next opening rebuilds.
+    pub(crate) fn sound<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result
+            && error.is_damage()
+            && !self.0.damaged.swap(true, Ordering::AcqRel)
+        {
+            tracing::error!(%error, "the views are damaged, the next start rebuilds them");
+            if let Err(error) = std::fs::write(&self.0.marker, b"damaged\n") {
+                tracing::error!(%error, path = %self.0.marker.display(), "the damage cannot be marked: delete the views' directory by hand");
+            }
+        }
+        result
+    }
+
+    pub(crate) fn checkpoint(&self, partition: u16) -> Result<Option<Checkpoint>, Error> {
+        self.row(checkpoint::key(partition))
+    }
+
+    pub(crate) fn adopt(&self, partition: u16, row: PolicyRow) {
+        self.0
+            .policies
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(partition, row);
+    }
+
+    /// Tells readers how far a partition is applied; after its batch is in the store.
+    pub(crate) fn publish(&self, partition: u16, checkpoint: &Checkpoint) {
+        if let Some(followed) = self.followed(partition) {
+            let position = checkpoint.position();
+            followed
+                .time_ms
+                .store(checkpoint.time_ms, Ordering::Release);
+            followed.next.store(checkpoint.next().0, Ordering::Release);
+            followed.position.store(position.0, Ordering::Release);
+            followed.applied.send_replace(position);
+        }
+    }
+
+    /// Notes where a partition's durable journal ends.
+    pub(crate) fn publish_end(&self, partition: u16, head_index: u64) {
+        if let Some(followed) = self.followed(partition) {
+            followed.end.fetch_max(head_index + 1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Followed {
+    pub(crate) fn new() -> Self {
+        Self {
+            applied: watch::Sender::new(Position(0)),
+            position: AtomicU64::new(0),
+            time_ms: AtomicU64::new(0),
+            next: AtomicU64::new(0),
+            end: AtomicU64::new(0),
+        }
+    }
+
+    fn lag(&self) -> u64 {
+        self.end
+            .load(Ordering::Acquire)
+            .saturating_sub(self.next.load(Ordering::Acquire))
+    }
+}
