@@ -125,23 +125,8 @@ impl Entry {
         if !input.0.is_empty() {
             return Err(Error::Left(input.0.len()));
         }
-        let envelope = Envelope {
-            account,
-            class,
-            actor,
-            key,
-            digest,
-            dated_ms,
-            command,
-        };
-        Ok(Self {
-            admitted: Admitted {
-                time_ms,
-                policy,
-                envelope,
-            },
-            outcome,
-        })
+        let envelope = Envelope { account, class, actor, key, digest, dated_ms, command };
+        Ok(Self { admitted: Admitted { time_ms, policy, envelope }, outcome })
     }
 
     /// Writes the entry; see [`encode`].
@@ -165,9 +150,7 @@ pub fn encode(admitted: &Admitted, outcome: Result<&[Event], &Reject>, out: &mut
     out.extend_from_slice(&envelope.key.0);
     out.extend_from_slice(&envelope.digest.0);
     out.extend_from_slice(&envelope.dated_ms.to_le_bytes());
-    coded(envelope.command.code(), out, |out| {
-        envelope.command.body(out)
-    });
+    coded(envelope.command.code(), out, |out| envelope.command.body(out));
     match outcome {
         Ok(events) => {
             out.push(1);
@@ -246,11 +229,7 @@ pub(crate) fn append<T: Serialize>(value: &T, out: &mut Vec<u8>) {
 /// Reads a value that fills the bytes exactly.
 pub(crate) fn whole<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let (value, rest) = postcard::take_from_bytes(bytes).map_err(Error::Body)?;
-    if rest.is_empty() {
-        Ok(value)
-    } else {
-        Err(Error::Left(rest.len()))
-    }
+    if rest.is_empty() { Ok(value) } else { Err(Error::Left(rest.len())) }
 }
 
 struct Input<'a>(&'a [u8]);
@@ -272,9 +251,7 @@ impl<'a> Input<'a> {
         let mut value = 0_u32;
         for shift in [0, 7, 14, 21, 28] {
             let [byte] = self.array()?;
-            value |= u32::from(byte & 0x7F)
-                .checked_shl(shift)
-                .ok_or(Error::Short)?;
+            value |= u32::from(byte & 0x7F).checked_shl(shift).ok_or(Error::Short)?;
             if byte & 0x80 == 0 {
                 return Ok(value as usize);
             }

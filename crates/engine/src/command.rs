@@ -3,7 +3,7 @@
 //! Shapes only; what each does is told where it is decided. Codes are stored for ever and never used twice. A changed
 //! body gets a new version beside the frozen old one; see `codec.rs`.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
@@ -165,8 +165,6 @@ commands! {
     65 Refund;
     /// Post a purchase without a hold. Network.
     66 ForcePost;
-    /// Forget closed authorizations past their span. Clock.
-    67 ForgetAuthorization;
     /// Record that something secret was shown. User, ops.
     70 RecordReveal;
 }
@@ -187,7 +185,9 @@ pub struct AdoptPolicy {
 pub struct Checkpoint {
     /// Index of an earlier record.
     pub index: u64,
-    /// Hash of the state after it; see `snapshot.rs`.
+    /// Schema of the state that was hashed; see `snapshot.rs`.
+    pub schema: u32,
+    /// Hash of the state after it.
     pub state_hash: [u8; 32],
 }
 
@@ -589,15 +589,6 @@ pub struct ForcePost {
     pub merchant: Merchant,
 }
 
-/// See [`Command::ForgetAuthorization`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ForgetAuthorization {
-    /// Which card.
-    pub card: CardId,
-    /// Which authorization.
-    pub authorization: AuthorizationId,
-}
-
 /// See [`Command::RecordReveal`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordReveal {
@@ -610,6 +601,6 @@ pub struct RecordReveal {
 }
 
 /// A provider or company name that a command carries; see [`crate::money::TEXT_BYTES_MAX`].
-pub(crate) fn text_fits(text: &String) -> bool {
+pub(crate) fn text_fits(text: &str) -> bool {
     text.len() <= crate::money::TEXT_BYTES_MAX && !text.chars().any(char::is_control)
 }

@@ -144,8 +144,6 @@ events! {
     78 ForcePosted;
     /// A reversal came before its authorization.
     79 ReversalRemembered;
-    /// A closed authorization was forgotten.
-    80 AuthorizationForgotten;
     /// Something secret was shown.
     90 Revealed;
 }
@@ -166,6 +164,8 @@ pub struct PolicyAdopted {
 pub struct Checkpointed {
     /// Index of an earlier record.
     pub index: u64,
+    /// Schema of the state that was hashed.
+    pub schema: u32,
     /// Hash of the state after it.
     pub state_hash: [u8; 32],
 }
@@ -741,15 +741,6 @@ pub struct ReversalRemembered {
     /// The card.
     pub card: CardId,
     /// The authorization that is still to come.
-    pub authorization: AuthorizationId,
-}
-
-/// See [`Event::AuthorizationForgotten`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuthorizationForgotten {
-    /// The card.
-    pub card: CardId,
-    /// The authorization.
     pub authorization: AuthorizationId,
 }
 

@@ -116,32 +116,20 @@ pub enum Kind {
 
 /// Mints the id of what `key` makes for `account`; carries the account's partition.
 pub fn mint(account: AccountId, key: Key, kind: Kind) -> [u8; 16] {
-    let id = hash16(
-        "florin 2026 minted id",
-        &[&account.0, &key.0, &[kind as u8]],
-    );
+    let id = hash16("florin 2026 minted id", &[&account.0, &key.0, &[kind as u8]]);
     version_8(id, account.partition())
 }
 
 /// The request id of change `change` of a card.
 pub fn request_id(card: CardId, change: u32) -> RequestId {
-    let id = hash16(
-        "florin 2026 change request",
-        &[&card.0, &change.to_le_bytes()],
-    );
+    let id = hash16("florin 2026 change request", &[&card.0, &change.to_le_bytes()]);
     RequestId(version_8(id, card.partition()))
 }
 
 /// The id of the transaction that event `event` of the entry at `position` makes.
 pub fn transaction_id(partition: u16, position: Position, event: u32) -> TransactionId {
-    let id = hash16(
-        "florin 2026 transaction",
-        &[
-            &partition.to_le_bytes(),
-            &position.0.to_le_bytes(),
-            &event.to_le_bytes(),
-        ],
-    );
+    let id =
+        hash16("florin 2026 transaction", &[&partition.to_le_bytes(), &position.0.to_le_bytes(), &event.to_le_bytes()]);
     TransactionId(version_8(id, partition))
 }
 

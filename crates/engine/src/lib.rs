@@ -12,9 +12,21 @@ extern crate alloc;
 
 mod codes;
 
+mod appeals;
+mod authorizations;
+mod clearings;
+mod funding;
+mod issue;
+mod lifecycle;
+mod outcomes;
+mod settlement;
+
+pub mod agenda;
 pub mod codec;
 pub mod command;
+pub mod decide;
 pub mod event;
+pub mod evolve;
 pub mod fees;
 pub mod holds;
 pub mod ids;
@@ -22,5 +34,10 @@ pub mod limits;
 pub mod money;
 pub mod people;
 pub mod policy;
+pub mod postings;
 pub mod reject;
+pub mod snapshot;
+pub mod state;
 pub mod terms;
+
+pub use outcomes::{MEMORY_MS, Recall};

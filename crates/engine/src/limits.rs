@@ -91,10 +91,7 @@ impl Day {
         let day = u32::try_from(time_ms / 86_400_000).unwrap_or(u32::MAX);
         let (year, month) = civil(day);
         let months = year.saturating_mul(12).saturating_add(month - 1);
-        Self {
-            day,
-            month: u16::try_from(months).unwrap_or(u16::MAX),
-        }
+        Self { day, month: u16::try_from(months).unwrap_or(u16::MAX) }
     }
 }
 
@@ -103,20 +100,12 @@ fn civil(day: u32) -> (u32, u32) {
     let z = u64::from(day) + 719_468;
     let era = z / 146_097;
     let day_of_era = z % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
-    (
-        u32::try_from(year).unwrap_or(u32::MAX),
-        u32::try_from(month).unwrap_or(1),
-    )
+    (u32::try_from(year).unwrap_or(u32::MAX), u32::try_from(month).unwrap_or(1))
 }
 
 /// First millisecond after a month given as `year × 12 + month − 1`.
@@ -124,11 +113,7 @@ pub fn month_end_ms(month: u16) -> u64 {
     let next = u64::from(month) + 1;
     let (year, month) = (next / 12, next % 12 + 1);
     // `days_from_civil` for the first of a month; years before 1970 end at 0.
-    let year = if month <= 2 {
-        year.saturating_sub(1)
-    } else {
-        year
-    };
+    let year = if month <= 2 { year.saturating_sub(1) } else { year };
     let era = year / 400;
     let year_of_era = year % 400;
     let shifted = if month > 2 { month - 3 } else { month + 9 };

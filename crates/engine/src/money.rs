@@ -14,9 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub const DECIMALS_MAX: u8 = 8;
 
 /// An amount in minor units of some asset; which one is said beside it.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Minor(pub i64);
 
 impl Minor {
@@ -78,10 +76,7 @@ impl Asset {
     /// Parses a code; `None` unless it is 1–8 upper-case ASCII letters or digits.
     pub fn parse(code: &str) -> Option<Self> {
         let bytes = code.as_bytes();
-        let fits = (1..=8).contains(&bytes.len())
-            && bytes
-                .iter()
-                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        let fits = (1..=8).contains(&bytes.len()) && bytes.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
         fits.then(|| {
             let mut code = [0; 8];
             code[..bytes.len()].copy_from_slice(bytes);
@@ -147,9 +142,7 @@ impl Factor {
     /// A factor, if the decimal is not negative, has at most 8 decimals and is below 10¹⁰.
     pub fn new(value: Decimal) -> Option<Self> {
         let value = value.normalize();
-        let fits = !value.is_sign_negative()
-            && value.scale() <= 8
-            && value < Decimal::from(10_000_000_000_u64);
+        let fits = !value.is_sign_negative() && value.scale() <= 8 && value < Decimal::from(10_000_000_000_u64);
         fits.then_some(Self(value))
     }
 
@@ -213,9 +206,7 @@ impl Exchange {
     pub fn token_for(&self, fiat: Minor, rounding: Rounding) -> Option<Minor> {
         // token = fiat ÷ 10^fd ÷ rate × 10^td, rate = mantissa ÷ 10^scale
         let up = 10_i128.checked_pow(u32::from(self.token_decimals) + self.rate.0.scale())?;
-        let down = 10_i128
-            .checked_pow(u32::from(self.fiat_decimals))?
-            .checked_mul(self.rate.0.mantissa())?;
+        let down = 10_i128.checked_pow(u32::from(self.fiat_decimals))?.checked_mul(self.rate.0.mantissa())?;
         if down == 0 {
             return None;
         }
@@ -225,9 +216,7 @@ impl Exchange {
 
     /// Fiat (minor units) that `token` is worth; `None` on overflow.
     pub fn fiat_for(&self, token: Minor, rounding: Rounding) -> Option<Minor> {
-        let up = 10_i128
-            .checked_pow(u32::from(self.fiat_decimals))?
-            .checked_mul(self.rate.0.mantissa())?;
+        let up = 10_i128.checked_pow(u32::from(self.fiat_decimals))?.checked_mul(self.rate.0.mantissa())?;
         let down = 10_i128.checked_pow(u32::from(self.token_decimals) + self.rate.0.scale())?;
         let fiat = divide(i128::from(token.0).checked_mul(up)?, down, rounding)?;
         i64::try_from(fiat).ok().map(Minor)
@@ -240,15 +229,11 @@ pub fn share(whole: Minor, part: Minor, of: Minor) -> Option<Minor> {
         return Some(Minor::ZERO);
     }
     let product = i128::from(whole.0).checked_mul(i128::from(part.0))?;
-    i64::try_from(divide(product, i128::from(of.0), Rounding::Up)?)
-        .ok()
-        .map(Minor)
+    i64::try_from(divide(product, i128::from(of.0), Rounding::Up)?).ok().map(Minor)
 }
 
 /// An ISO 3166-1 alpha-2 country, upper case; `Country::NONE` where none is known.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Country([u8; 2]);
 
 impl Country {
@@ -265,11 +250,7 @@ impl Country {
 
     /// The code; empty where none is known.
     pub fn as_str(&self) -> &str {
-        if self.0 == [0; 2] {
-            ""
-        } else {
-            str::from_utf8(&self.0).unwrap_or("")
-        }
+        if self.0 == [0; 2] { "" } else { str::from_utf8(&self.0).unwrap_or("") }
     }
 }
 
@@ -311,9 +292,7 @@ mod bytes {
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<u8>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         deserializer.deserialize_bytes(Visitor)
     }
 }

@@ -259,40 +259,27 @@ impl Policy {
 
     /// The programme, if the policy knows it.
     pub fn programme(&self, code: ProgrammeCode) -> Option<&Programme> {
-        self.programmes
-            .iter()
-            .find(|programme| programme.code == code)
+        self.programmes.iter().find(|programme| programme.code == code)
     }
 
     /// The capability for a kind of card.
     pub fn capability(&self, kind: CardKind) -> Option<&Capability> {
-        self.capabilities
-            .iter()
-            .find(|capability| capability.kind == kind)
+        self.capabilities.iter().find(|capability| capability.kind == kind)
     }
 
     /// The rank of a level; `None` where the policy does not know it.
     pub fn rank(&self, level: &str) -> Option<u8> {
-        self.levels
-            .iter()
-            .find(|known| known.code == level)
-            .map(|known| known.rank)
+        self.levels.iter().find(|known| known.code == level).map(|known| known.rank)
     }
 
     /// The order fee for a kind in a country.
     pub fn order_fee(&self, kind: CardKind, country: Country) -> Option<Minor> {
-        self.order_fees
-            .iter()
-            .find(|fee| fee.kind == kind && fee.country == country)
-            .map(|fee| fee.fee)
+        self.order_fees.iter().find(|fee| fee.kind == kind && fee.country == country).map(|fee| fee.fee)
     }
 
     /// The fee of a provider in a country.
     pub fn delivery_fee(&self, provider: &str, country: Country) -> Option<Minor> {
-        self.deliveries
-            .iter()
-            .find(|way| way.provider == provider && way.country == country)
-            .map(|way| way.fee)
+        self.deliveries.iter().find(|way| way.provider == provider && way.country == country).map(|way| way.fee)
     }
 
     /// How `asset` converts to `fiat`: at its own rate for a token of it, one to one for the fiat itself.
@@ -304,11 +291,7 @@ impl Policy {
             Some(token) if token.fiat == fiat => token.rate,
             _ => return None,
         };
-        Some(Exchange {
-            rate,
-            token_decimals: known.decimals,
-            fiat_decimals,
-        })
+        Some(Exchange { rate, token_decimals: known.decimals, fiat_decimals })
     }
 
     /// Refuses what could not be decided under.
@@ -326,29 +309,18 @@ impl Policy {
 
     fn check_assets(&self) -> Result<(), Error> {
         for (n, asset) in self.assets.iter().enumerate() {
-            let wrong = |reason| {
-                Err(Error::Asset {
-                    asset: asset.code,
-                    reason,
-                })
-            };
+            let wrong = |reason| Err(Error::Asset { asset: asset.code, reason });
             if asset.decimals > DECIMALS_MAX {
                 return wrong("more than 8 decimals");
             }
-            if self.assets[..n]
-                .iter()
-                .any(|other| other.code == asset.code)
-            {
+            if self.assets[..n].iter().any(|other| other.code == asset.code) {
                 return wrong("named twice");
             }
             let Some(token) = &asset.token else { continue };
             if token.rate.is_zero() {
                 return wrong("a token's rate must be above zero");
             }
-            if self
-                .asset(token.fiat)
-                .is_none_or(|fiat| fiat.token.is_some())
-            {
+            if self.asset(token.fiat).is_none_or(|fiat| fiat.token.is_some()) {
                 return wrong("its fiat is not an asset of the policy");
             }
         }
@@ -356,22 +328,11 @@ impl Policy {
     }
 
     fn check_programme(&self, n: usize, programme: &Programme) -> Result<(), Error> {
-        let wrong = |reason| {
-            Err(Error::Programme {
-                programme: programme.code,
-                reason,
-            })
-        };
-        if self.programmes[..n]
-            .iter()
-            .any(|other| other.code == programme.code)
-        {
+        let wrong = |reason| Err(Error::Programme { programme: programme.code, reason });
+        if self.programmes[..n].iter().any(|other| other.code == programme.code) {
             return wrong("named twice");
         }
-        if self
-            .asset(programme.currency)
-            .is_none_or(|asset| asset.token.is_some())
-        {
+        if self.asset(programme.currency).is_none_or(|asset| asset.token.is_some()) {
             return wrong("its currency is not a fiat asset of the policy");
         }
         let fees_off = programme.issue_fee.is_zero() && programme.issue_service.is_zero();
@@ -380,9 +341,7 @@ impl Policy {
                 return wrong("wallet-funded, but names no wallet assets");
             }
             Funding::Wallet if programme.initial.is_some() || !fees_off => {
-                return wrong(
-                    "wallet-funded cards have no initial balance and no issue fees, only invoices",
-                );
+                return wrong("wallet-funded cards have no initial balance and no issue fees, only invoices");
             }
             Funding::Prepaid if programme.needs_invoice => {
                 return wrong("prepaid cards take their fees at issue, not by invoice");
@@ -395,24 +354,13 @@ impl Policy {
             }
         }
         let bounds = programme.initial.iter().chain([&programme.top_up]);
-        if bounds
-            .into_iter()
-            .any(|bounds| !bounds.min.is_positive() || bounds.max < bounds.min)
-        {
+        if bounds.into_iter().any(|bounds| !bounds.min.is_positive() || bounds.max < bounds.min) {
             return wrong("bounds must be above zero, the smaller first");
         }
-        let limits = [
-            programme.limits.transaction,
-            programme.limits.daily,
-            programme.limits.monthly,
-            programme.limits.lifetime,
-        ];
+        let limits =
+            [programme.limits.transaction, programme.limits.daily, programme.limits.monthly, programme.limits.lifetime];
         if programme.issue_fee.is_negative()
-            || limits
-                .into_iter()
-                .chain([programme.no_pin])
-                .flatten()
-                .any(Minor::is_negative)
+            || limits.into_iter().chain([programme.no_pin]).flatten().any(Minor::is_negative)
         {
             return wrong("fees and limits must not be negative");
         }
@@ -421,16 +369,8 @@ impl Policy {
 
     fn check_capabilities(&self) -> Result<(), Error> {
         for (n, capability) in self.capabilities.iter().enumerate() {
-            let wrong = |reason| {
-                Err(Error::Capability {
-                    kind: capability.kind,
-                    reason,
-                })
-            };
-            if self.capabilities[..n]
-                .iter()
-                .any(|other| other.kind == capability.kind)
-            {
+            let wrong = |reason| Err(Error::Capability { kind: capability.kind, reason });
+            if self.capabilities[..n].iter().any(|other| other.kind == capability.kind) {
                 return wrong("named twice");
             }
             if self.rank(&capability.level).is_none() {
@@ -446,43 +386,25 @@ impl Policy {
                 .is_some_and(|other| other.prerequisite == Some(one.kind))
         });
         if circle {
-            return Err(Error::Field {
-                field: "capabilities",
-                reason: "each is the other's prerequisite",
-            });
+            return Err(Error::Field { field: "capabilities", reason: "each is the other's prerequisite" });
         }
         Ok(())
     }
 
     fn check_fields(&self) -> Result<(), Error> {
         let wrong = |field, reason| Err(Error::Field { field, reason });
-        if self
-            .asset(self.fee_currency)
-            .is_none_or(|asset| asset.token.is_some())
-        {
+        if self.asset(self.fee_currency).is_none_or(|asset| asset.token.is_some()) {
             return wrong("fee_currency", "not a fiat asset of the policy");
         }
         if self.order_fees.iter().any(|fee| fee.fee.is_negative()) {
             return wrong("order_fees", "a fee must not be negative");
         }
-        if self
-            .deliveries
-            .iter()
-            .any(|way| way.fee.is_negative() || way.provider.is_empty() || way.provider.len() > 64)
+        if self.deliveries.iter().any(|way| way.fee.is_negative() || way.provider.is_empty() || way.provider.len() > 64)
         {
-            return wrong(
-                "deliveries",
-                "a fee must not be negative, a provider has 1-64 bytes",
-            );
+            return wrong("deliveries", "a fee must not be negative, a provider has 1-64 bytes");
         }
         let spans = self.spans;
-        let all = [
-            spans.change_ms,
-            spans.issuance_ms,
-            spans.hold_ms,
-            spans.invoice_ms,
-            spans.purchase_ms,
-        ];
+        let all = [spans.change_ms, spans.issuance_ms, spans.hold_ms, spans.invoice_ms, spans.purchase_ms];
         const TEN_YEARS_MS: u64 = 10 * 366 * 86_400_000;
         if all.iter().any(|span| *span == 0 || *span > TEN_YEARS_MS) {
             return wrong("spans", "a span is 1 ms to 10 years");
@@ -492,10 +414,7 @@ impl Policy {
             || self.remembered_max == 0
             || self.authorizations_max == 0
         {
-            return wrong(
-                "cards_max, activation_tries_max, remembered_max, authorizations_max",
-                "must be at least 1",
-            );
+            return wrong("cards_max, activation_tries_max, remembered_max, authorizations_max", "must be at least 1");
         }
         if self.bin.len() != 6 || !self.bin.bytes().all(|digit| digit.is_ascii_digit()) {
             return wrong("bin", "must be 6 digits");

@@ -59,7 +59,7 @@ reasons! {
     /// A policy that does not follow the adopted one, or that cannot be decided under.
     6 PolicyRefused Never "the policy is refused";
     /// The account is not registered.
-    7 UserUnknown Never "the user is not known";
+    7 UserUnknown Later "the user is not known";
     /// The account is registered already.
     8 UserExists Never "the user is registered already";
     /// The account has no such card.
@@ -179,10 +179,11 @@ pub enum Field {
     Initial = 14,
     Outcome = 15,
     Date = 16,
+    Currency = 17,
 }
 
 crate::codes! { Field: 1 Profile, 2 Reference, 3 Reason, 4 Message, 5 Merchant, 6 Company, 7 Levels, 8 Limits, 9 Amount, 10 Provider,
-11 Country, 12 CardId, 13 EffectiveAt, 14 Initial, 15 Outcome, 16 Date }
+11 Country, 12 CardId, 13 EffectiveAt, 14 Initial, 15 Outcome, 16 Date, 17 Currency }
 
 /// A reject: its reason and up to a handful of figures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,10 +197,7 @@ pub struct Reject {
 impl Reject {
     /// A reject without figures.
     pub const fn new(reason: Reason) -> Self {
-        Self {
-            reason,
-            figures: Vec::new(),
-        }
+        Self { reason, figures: Vec::new() }
     }
 
     /// Adds a figure.
@@ -216,10 +214,7 @@ impl Reject {
 
     /// The value of a figure, if it is there.
     pub fn figure(&self, figure: Figure) -> Option<i64> {
-        self.figures
-            .iter()
-            .find(|(name, _)| *name == figure)
-            .map(|(_, value)| *value)
+        self.figures.iter().find(|(name, _)| *name == figure).map(|(_, value)| *value)
     }
 }
 

@@ -1,0 +1,216 @@
+//! Remembered outcomes: which idempotency keys were used, for what, and where the answer stands in the journal.
+//!
+//! 32 bytes a row, in order of position, found through a sharded index of 4 bytes a row. Rows lie in chunks and the index
+//! in shards, so that growing never moves more than a small part at once. A key lives exactly 31 days of ledger time:
+//! pruning is a function of the entries' times alone, so that every replica forgets alike.
+
+use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+
+use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Digest, Key, Position};
+
+/// How long a key is remembered, and how old a dated message may be: 31 days.
+pub const MEMORY_MS: u64 = 31 * 86_400_000;
+
+/// Rows in a chunk.
+const CHUNK: usize = 4096;
+/// Index shards.
+const SHARDS: usize = 256;
+
+/// Marks a user's row in its time.
+const USER: u64 = 1 << 63;
+
+/// One remembered key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Row {
+    /// The account's slot.
+    pub(crate) slot: u32,
+    /// First 4 bytes of the content's digest.
+    digest: [u8; 4],
+    /// First 8 bytes of the key's fingerprint, in halves so that a row packs into 32 bytes.
+    key: [u32; 2],
+    /// The entry's time, and in the highest bit whether a user sent it.
+    time_ms: [u32; 2],
+    /// Where the first outcome stands.
+    position: [u32; 2],
+}
+
+const _: () = assert!(size_of::<Row>() == 32, "a remembered outcome is 32 bytes");
+
+const fn halves(value: u64) -> [u32; 2] {
+    [(value >> 32) as u32, (value & 0xFFFF_FFFF) as u32]
+}
+
+const fn joined(halves: [u32; 2]) -> u64 {
+    (halves[0] as u64) << 32 | halves[1] as u64
+}
+
+fn short(key: Key) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = key.0;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+fn mix(slot: u32, key: u64) -> u64 {
+    // Keys are hashes already; the slot only has to move them apart.
+    key ^ u64::from(slot).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+impl Row {
+    fn time(&self) -> u64 {
+        joined(self.time_ms) & !USER
+    }
+
+    fn of_user(&self) -> bool {
+        joined(self.time_ms) & USER != 0
+    }
+
+    fn hash(&self) -> u64 {
+        mix(self.slot, joined(self.key))
+    }
+}
+
+/// What is known of a command's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recall {
+    /// Nothing: decide it.
+    New,
+    /// Used with the same content: the outcome at this position is the answer.
+    Same(Position),
+    /// Used with other content, by the entry at this position.
+    Conflict(Position),
+}
+
+/// All remembered keys of a partition.
+#[derive(Clone, Debug)]
+pub(crate) struct Remembered {
+    chunks: VecDeque<Box<[Row]>>,
+    /// Rows in use in the last chunk, and rows forgotten in the first.
+    last: usize,
+    forgotten: usize,
+    /// Sequence number of the first row of the first chunk; wraps.
+    base: u32,
+    index: Vec<HashTable<u32>>,
+}
+
+impl Default for Remembered {
+    fn default() -> Self {
+        Self {
+            chunks: VecDeque::new(),
+            last: CHUNK,
+            forgotten: 0,
+            base: 0,
+            index: (0..SHARDS).map(|_| HashTable::new()).collect(),
+        }
+    }
+}
+
+fn shard(hash: u64) -> usize {
+    (hash >> 40) as usize % SHARDS
+}
+
+fn row_of(chunks: &VecDeque<Box<[Row]>>, base: u32, sequence: u32) -> Row {
+    let at = sequence.wrapping_sub(base) as usize;
+    chunks[at / CHUNK][at % CHUNK]
+}
+
+impl Remembered {
+    /// How many keys are remembered.
+    pub(crate) fn len(&self) -> usize {
+        match self.chunks.len() {
+            0 => 0,
+            chunks => (chunks - 1) * CHUNK + self.last - self.forgotten,
+        }
+    }
+
+    /// What is known of a key at `now_ms`. A key past its time is unknown, pruned or not.
+    pub(crate) fn recall(&self, slot: u32, key: Key, digest: Digest, now_ms: u64) -> Recall {
+        let key = short(key);
+        let hash = mix(slot, key);
+        let wanted = halves(key);
+        let found = self.index[shard(hash)].find(hash, |sequence| {
+            let row = row_of(&self.chunks, self.base, *sequence);
+            row.slot == slot && row.key == wanted
+        });
+        let Some(row) = found.map(|sequence| row_of(&self.chunks, self.base, *sequence)) else {
+            return Recall::New;
+        };
+        if row.time().saturating_add(MEMORY_MS) <= now_ms {
+            return Recall::New;
+        }
+        let position = Position(joined(row.position));
+        if row.digest == digest.0[..4] { Recall::Same(position) } else { Recall::Conflict(position) }
+    }
+
+    /// Remembers a key; it must not be remembered already.
+    pub(crate) fn remember(
+        &mut self,
+        slot: u32,
+        user: bool,
+        key: Key,
+        digest: Digest,
+        time_ms: u64,
+        position: Position,
+    ) {
+        let [a, b, c, d, ..] = digest.0;
+        self.push(Row {
+            slot,
+            digest: [a, b, c, d],
+            key: halves(short(key)),
+            time_ms: halves(if user { time_ms | USER } else { time_ms & !USER }),
+            position: halves(position.0),
+        });
+    }
+
+    /// Appends a row, in order of time.
+    pub(crate) fn push(&mut self, row: Row) {
+        if self.last == CHUNK {
+            self.chunks.push_back(alloc::vec![Row::default(); CHUNK].into_boxed_slice());
+            self.last = 0;
+        }
+        let at = (self.chunks.len() - 1) * CHUNK + self.last;
+        #[expect(clippy::cast_possible_truncation, reason = "sequence numbers wrap; memory ends far below 2^32 rows")]
+        let sequence = self.base.wrapping_add(at as u32);
+        if let Some(chunk) = self.chunks.back_mut() {
+            chunk[self.last] = row;
+        }
+        self.last += 1;
+        let hash = row.hash();
+        let (chunks, base) = (&self.chunks, self.base);
+        self.index[shard(hash)].insert_unique(hash, sequence, |other| row_of(chunks, base, *other).hash());
+    }
+
+    /// Forgets the oldest key if it is past its time at `now_ms`; says whose it was, and whether a
+    /// user sent it.
+    pub(crate) fn forget_one(&mut self, now_ms: u64) -> Option<(u32, bool)> {
+        if self.len() == 0 {
+            return None;
+        }
+        let row = self.chunks.front()?[self.forgotten];
+        if row.time().saturating_add(MEMORY_MS) > now_ms {
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "below CHUNK")]
+        let sequence = self.base.wrapping_add(self.forgotten as u32);
+        let hash = row.hash();
+        if let Ok(entry) = self.index[shard(hash)].find_entry(hash, |other| *other == sequence) {
+            entry.remove();
+        }
+        self.forgotten += 1;
+        if self.forgotten == CHUNK {
+            self.chunks.pop_front();
+            self.forgotten = 0;
+            #[expect(clippy::cast_possible_truncation, reason = "CHUNK is small")]
+            let step = CHUNK as u32;
+            self.base = self.base.wrapping_add(step);
+        }
+        Some((row.slot, row.of_user()))
+    }
+
+    /// All rows, oldest first.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &Row> {
+        let end = self.chunks.len().saturating_sub(1) * CHUNK + if self.chunks.is_empty() { 0 } else { self.last };
+        (self.forgotten..end).map(|at| &self.chunks[at / CHUNK][at % CHUNK])
+    }
+}
