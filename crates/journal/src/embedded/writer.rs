@@ -173,8 +173,9 @@ impl Committer {
                 }
                 Err(error) => {
                     let _ = self.fate.set(Fate::of(&error));
-                    let _ = self.done.send(Err(error));
+                    // Closed first: who has seen the error can submit no more.
                     self.in_flight.close();
+                    let _ = self.done.send(Err(error));
                     return;
                 }
             }
