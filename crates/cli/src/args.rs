@@ -1,0 +1,144 @@
+//! The command line: what can be asked of the binary.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::failure::EXIT_CODES;
+
+/// Ledger and card-lifecycle engine.
+#[derive(Debug, Parser)]
+#[command(name = "florin", version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run everything in one process, on the embedded journal.
+    #[command(after_help = SERVE)]
+    Serve(Serve),
+    /// Make a ledger.
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// Look after the views.
+    #[command(subcommand)]
+    Views(Views),
+    /// Mint an API key: prints the key once, and the lines for the configuration.
+    #[command(subcommand)]
+    Token(Token),
+    /// Look after the configuration.
+    #[command(subcommand)]
+    Config(Config),
+}
+
+const SERVE: &str = "\
+Examples:
+  florin serve --demo                          try it: demo policy, users with funds, credentials, curl lines
+  florin serve --config /etc/florin/florin.toml
+  florin serve --data /var/lib/florin --listen 0.0.0.0:8080 --ops-listen 127.0.0.1:8081
+
+An empty data directory gets a new ledger; a directory that lost its journal is refused.
+SIGTERM and SIGINT stop it: what was admitted is made durable and answered first.
+`florin --help` lists the exit codes.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Adopt the demo policy, seed users with funds and write demo.json; loopback listeners only.
+    #[arg(long)]
+    pub(crate) demo: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Address of the public APIs [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Address of the ops and sandbox APIs and of the metrics [default: 127.0.0.1:8081].
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) ops_listen: Option<SocketAddr>,
+}
+
+/// Where the data and the configuration are; both have defaults.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// Directory of the journal, the views and the vault [default: florin-data].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Configuration file (TOML); FLORIN_<SECTION>_<KEY> in the environment overrides it.
+    #[arg(long, value_name = "FILE", env = "FLORIN_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ledger {
+    /// Write the genesis of a new ledger to an empty data directory.
+    #[command(after_help = "\
+Examples:
+  florin ledger create --data /var/lib/florin
+  florin ledger create --data /var/lib/florin --partitions 4
+
+The number of partitions never changes afterwards.")]
+    Create {
+        #[command(flatten)]
+        place: Place,
+        /// How many partitions, 1 to 64 [default: 1, or the configuration's].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(crate::config::PARTITIONS_MAX)))]
+        partitions: Option<u16>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Views {
+    /// Delete the views and build them again from the journal.
+    #[command(after_help = "\
+Examples:
+  florin views rebuild --data /var/lib/florin
+
+Stop the server first: views are rebuilt by the process that owns the data directory.")]
+    Rebuild {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// A key for the dashboard API, for one company.
+    #[command(after_help = "\
+Examples:
+  florin token dashboard --company acme
+  florin token dashboard --company acme >> key.txt      the key alone; the lines for the configuration go to stderr
+
+A company may have several keys, so that one can be replaced without a gap.")]
+    Dashboard {
+        /// The company that the key acts for, as in the ops API.
+        #[arg(long, value_name = "NAME")]
+        company: String,
+    },
+    /// A key for the ops API.
+    #[command(after_help = "\
+Examples:
+  florin token ops --name ada")]
+    Ops {
+        /// Whose key it is; shown in nothing but the configuration.
+        #[arg(long, value_name = "NAME")]
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Explain every mistake in the configuration, with its line.
+    #[command(after_help = "\
+Examples:
+  florin config check florin.toml
+  FLORIN_LIMITS_REQUESTS_PER_SECOND=0 florin config check florin.toml
+
+Environment overrides are checked too. Exit code 0: serve would take it; 3: it would not.")]
+    Check {
+        /// The file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}

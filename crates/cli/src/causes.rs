@@ -1,0 +1,94 @@
+//! What the errors of the other crates mean to the person who started the process: exit code and advice.
+
+use std::error::Error as StdError;
+use std::io;
+
+use florin_journal as journal;
+use florin_processor::{processor, recovery};
+use florin_projector as projector;
+use florin_vault as vault;
+
+use crate::failure::{Exit, Failure};
+
+const RESTORE: &str =
+    "nothing was changed. Restore the ledger directory from a backup; keep the damaged one for examination";
+const SPACE: &str = "make room on the disk and start again; everything that was acknowledged is there";
+const DISK: &str = "check the disk, its permissions and the system log, then start again";
+
+/// An error of the journal while doing `doing`.
+pub(crate) fn journal(doing: &str, error: journal::Error) -> Failure {
+    use journal::Error;
+    let (exit, advice) = match &error {
+        Error::Locked { .. } => (Exit::Locked, "stop the other process, or name another directory with --data"),
+        Error::DiskFull { .. } => (Exit::Disk, SPACE),
+        Error::Io { source, .. } if full(source) => (Exit::Disk, SPACE),
+        Error::Io { .. } | Error::Dead(_) | Error::Random(_) => (Exit::Disk, DISK),
+        _ => (Exit::Ledger, RESTORE),
+    };
+    Failure::new(exit, format!("cannot {doing}")).advise(advice).because(error)
+}
+
+/// An error of the vault.
+pub(crate) fn vault(error: vault::Error) -> Failure {
+    use vault::Error;
+    let (exit, advice) = match &error {
+        Error::WrongMasterKey => (
+            Exit::Config,
+            "use the master key that this ledger was made with (`secrets.master_key_file` or FLORIN_MASTER_KEY)",
+        ),
+        error if full(error) => (Exit::Disk, SPACE),
+        Error::File(_) | Error::Database(_) | Error::Random => (Exit::Disk, DISK),
+        _ => (Exit::Ledger, RESTORE),
+    };
+    Failure::new(exit, "cannot open the vault").advise(advice).because(error)
+}
+
+/// An error of the views while doing `doing`.
+pub(crate) fn views(doing: &str, error: projector::Error) -> Failure {
+    use projector::Error;
+    let (exit, advice) = match &error {
+        Error::Journal(_) | Error::JournalShorter { .. } => (Exit::Ledger, RESTORE),
+        Error::Locked { .. } => (Exit::Locked, "stop the other process"),
+        error if full(error) => (Exit::Disk, SPACE),
+        _ => (
+            Exit::Disk,
+            "check the disk, then run `florin views rebuild`: views are made from the journal and nothing is lost",
+        ),
+    };
+    Failure::new(exit, format!("cannot {doing}")).advise(advice).because(error)
+}
+
+/// A processor that did not start.
+pub(crate) fn start(error: processor::Error) -> Failure {
+    match error {
+        processor::Error::Journal(error)
+        | processor::Error::Recovery(recovery::Error::Journal { source: error, .. }) => {
+            journal("start the processor", error)
+        }
+        error => Failure::new(Exit::Ledger, "cannot start the processor").advise(RESTORE).because(error),
+    }
+}
+
+/// A processor that stopped itself while running.
+pub(crate) fn stopped(error: processor::Error) -> Failure {
+    let advice =
+        if full(&error) { SPACE } else { "read the log, then start again; everything that was acknowledged is there" };
+    Failure::new(Exit::Stopped, "the processor stopped itself").advise(advice).because(error)
+}
+
+/// Whether a full disk is behind it.
+fn full(error: &(dyn StdError + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if matches!(error.downcast_ref::<journal::Error>(), Some(journal::Error::DiskFull { .. })) {
+            return true;
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>()
+            && matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

@@ -1,0 +1,5 @@
+//! One command per file.
+
+pub(crate) mod config;
+pub(crate) mod ledger;
+pub(crate) mod token;
