@@ -58,9 +58,6 @@ mod tests {
             }),
             registered_ms: 17,
         };
-        assert_eq!(
-            decode::<AccountRow>(&encode(&row).expect("encodes")).expect("decodes"),
-            row
-        );
+        assert_eq!(decode::<AccountRow>(&encode(&row).expect("encodes")).expect("decodes"), row);
     }
 }

@@ -1,7 +1,7 @@
 //! Appeals against blocks: by id, by card (the latest counts), and all by state, newest first.
 
 use florin_engine::{
-    ids::{AccountId, AppealId, CardId},
+    ids::{AccountId, AppealId, CardId, Position},
     money::Sealed,
     terms::EmailStatus,
 };
@@ -34,11 +34,7 @@ impl Decision {
     }
 
     pub(crate) const fn of(approved: bool) -> Self {
-        if approved {
-            Self::Approved
-        } else {
-            Self::Rejected
-        }
+        if approved { Self::Approved } else { Self::Rejected }
     }
 
     pub(crate) const fn code(self) -> u8 {
@@ -95,8 +91,8 @@ pub(crate) fn of_card(card: CardId) -> Key {
     Key::of(Table::AppealOfCard).bytes(&card.0)
 }
 
-pub(crate) fn of_card_key(card: CardId, number: u64, appeal: AppealId) -> Key {
-    of_card(card).newest(number).bytes(&appeal.0)
+pub(crate) fn of_card_key(card: CardId, opened: Position, appeal: AppealId) -> Key {
+    of_card(card).newest(opened.0).bytes(&appeal.0)
 }
 
 #[cfg(test)]
@@ -118,9 +114,6 @@ mod tests {
             opened_ms: 6,
             decided_ms: Some(7),
         };
-        assert_eq!(
-            decode::<AppealRow>(&encode(&row).expect("encodes")).expect("decodes"),
-            row
-        );
+        assert_eq!(decode::<AppealRow>(&encode(&row).expect("encodes")).expect("decodes"), row);
     }
 }

@@ -48,8 +48,6 @@ pub struct AuthorizationRow {
     pub decline: Option<Decline>,
     /// What it used of the limits, and when.
     pub used: Vec<Used>,
-    /// Whether the engine has forgotten it: nothing more can come to it.
-    pub forgotten: bool,
     /// When it came, ms since 1970.
     pub created_ms: u64,
     /// When it last changed, ms since 1970.
@@ -67,21 +65,20 @@ impl AuthorizationRow {
     }
 
     pub(crate) fn source(&mut self, wallet: bool, asset: Asset) -> &mut SourceRow {
-        let at = self
-            .sources
-            .iter()
-            .position(|source| source.wallet == wallet && source.asset == asset)
-            .unwrap_or_else(|| {
-                self.sources.push(SourceRow {
-                    wallet,
-                    asset,
-                    authorized: Minor::ZERO,
-                    held: Minor::ZERO,
-                    cleared: Minor::ZERO,
-                    refunded: Minor::ZERO,
-                });
-                self.sources.len() - 1
-            });
+        let at =
+            self.sources.iter().position(|source| source.wallet == wallet && source.asset == asset).unwrap_or_else(
+                || {
+                    self.sources.push(SourceRow {
+                        wallet,
+                        asset,
+                        authorized: Minor::ZERO,
+                        held: Minor::ZERO,
+                        cleared: Minor::ZERO,
+                        refunded: Minor::ZERO,
+                    });
+                    self.sources.len() - 1
+                },
+            );
         &mut self.sources[at]
     }
 }
@@ -139,17 +136,9 @@ mod tests {
             status: TransactionStatus::Pending,
             open: true,
             expires_at_ms: 7,
-            merchant: Merchant {
-                name: "cafe".into(),
-                mcc: 5812,
-                ..Merchant::default()
-            },
+            merchant: Merchant { name: "cafe".into(), mcc: 5812, ..Merchant::default() },
             decline: None,
-            used: vec![Used {
-                at: florin_engine::limits::Day::of(0),
-                amount: Minor(100),
-            }],
-            forgotten: false,
+            used: vec![Used { at: florin_engine::limits::Day::of(0), amount: Minor(100) }],
             created_ms: 1,
             updated_ms: 2,
             position: Position::new(3, 4),
@@ -158,9 +147,6 @@ mod tests {
         row.source(true, Asset::USD).held = Minor(60);
         row.source(true, Asset::USD).cleared = Minor(40);
         assert_eq!(row.sources.len(), 1, "one row per source");
-        assert_eq!(
-            decode::<AuthorizationRow>(&encode(&row).expect("encodes")).expect("decodes"),
-            row
-        );
+        assert_eq!(decode::<AuthorizationRow>(&encode(&row).expect("encodes")).expect("decodes"), row);
     }
 }

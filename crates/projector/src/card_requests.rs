@@ -81,9 +81,6 @@ mod tests {
             opened_ms: 6,
             decided_ms: Some(7),
         };
-        assert_eq!(
-            decode::<CardRequestRow>(&encode(&row).expect("encodes")).expect("decodes"),
-            row
-        );
+        assert_eq!(decode::<CardRequestRow>(&encode(&row).expect("encodes")).expect("decodes"), row);
     }
 }

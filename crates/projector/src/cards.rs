@@ -199,10 +199,7 @@ pub(crate) mod tests {
             pending: Some(PendingRow {
                 kind: PendingKind::Limits {
                     target: Limits::default(),
-                    before: Limits {
-                        daily: Some(Minor(5)),
-                        ..Limits::default()
-                    },
+                    before: Limits { daily: Some(Minor(5)), ..Limits::default() },
                 },
                 request: RequestId([9; 16]),
                 change: 3,
@@ -235,20 +232,14 @@ pub(crate) mod tests {
     #[test]
     fn a_card_reads_back_as_written() {
         let row = sample();
-        assert_eq!(
-            decode::<CardRow>(&encode(&row).expect("encodes")).expect("decodes"),
-            row
-        );
+        assert_eq!(decode::<CardRow>(&encode(&row).expect("encodes")).expect("decodes"), row);
     }
 
     #[test]
     fn cards_of_an_account_sort_newest_first_then_by_id() {
         let account = AccountId([1; 16]);
-        let keys = [(20, 9), (10, 1), (10, 2)].map(|(ms, id)| {
-            of_account_key(account, ms, CardId([id; 16]))
-                .as_slice()
-                .to_vec()
-        });
+        let keys = [(20, 9), (10, 1), (10, 2)]
+            .map(|(ms, id)| of_account_key(account, ms, CardId([id; 16])).as_slice().to_vec());
         assert!(keys.is_sorted());
     }
 

@@ -58,11 +58,7 @@ impl Checkpoint {
 
     /// The record to read next, and how many of its entries to pass over.
     pub(crate) const fn next(&self) -> (u64, u32) {
-        if self.whole {
-            (self.index + 1, 0)
-        } else {
-            (self.index, self.entries)
-        }
+        if self.whole { (self.index + 1, 0) } else { (self.index, self.entries) }
     }
 }
 
@@ -87,19 +83,9 @@ mod tests {
             whole: false,
             time_ms: 5,
         };
-        assert_eq!(
-            decode::<Checkpoint>(&encode(&part).expect("encodes")).expect("decodes"),
-            part
-        );
+        assert_eq!(decode::<Checkpoint>(&encode(&part).expect("encodes")).expect("decodes"), part);
         assert_eq!(part.next(), (7, 40));
-        assert_eq!(
-            Checkpoint {
-                whole: true,
-                ..part
-            }
-            .next(),
-            (8, 0)
-        );
+        assert_eq!(Checkpoint { whole: true, ..part }.next(), (8, 0));
         assert_eq!(part.position(), Position::new(7, 39));
     }
 }

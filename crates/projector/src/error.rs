@@ -87,17 +87,14 @@ pub enum Error {
     #[error("the journal cannot be followed")]
     Journal(#[from] florin_journal::Error),
     /// A task of the follower ended by a panic.
-    #[error("the follower of partition {0} ended by a panic")]
-    Panicked(u16),
+    #[error("a follower ended by a panic")]
+    Panicked,
 }
 
 impl Error {
     /// Whether deleting the views and reading the journal again is the cure.
     pub const fn is_damage(&self) -> bool {
-        matches!(
-            self,
-            Self::Store(_) | Self::Damaged { .. } | Self::Missing { .. }
-        )
+        matches!(self, Self::Store(_) | Self::Damaged { .. } | Self::Missing { .. })
     }
 }
 

@@ -55,20 +55,14 @@ mod tests {
             event: "StatusChanged".into(),
             words: "Active to Frozen by Ops".into(),
         };
-        assert_eq!(
-            decode::<HistoryRow>(&encode(&row).expect("encodes")).expect("decodes"),
-            row
-        );
+        assert_eq!(decode::<HistoryRow>(&encode(&row).expect("encodes")).expect("decodes"), row);
     }
 
     #[test]
     fn steps_sort_oldest_first() {
         let card = CardId([1; 16]);
-        let keys = [(1, 0, 1), (1, 1, 0), (2, 0, 0)].map(|(index, entry, event)| {
-            key(card, Position::new(index, entry), event)
-                .as_slice()
-                .to_vec()
-        });
+        let keys = [(1, 0, 1), (1, 1, 0), (2, 0, 0)]
+            .map(|(index, entry, event)| key(card, Position::new(index, entry), event).as_slice().to_vec());
         assert!(keys.is_sorted());
     }
 }

@@ -97,13 +97,7 @@ mod tests {
             created_ms: 3,
             expires_at_ms: 4,
         };
-        assert_eq!(
-            decode::<InvoiceRow>(&encode(&row).expect("encodes")).expect("decodes"),
-            row
-        );
-        assert!(
-            key(row.account, 13).as_slice() < key(row.account, 12).as_slice(),
-            "newest number first"
-        );
+        assert_eq!(decode::<InvoiceRow>(&encode(&row).expect("encodes")).expect("decodes"), row);
+        assert!(key(row.account, 13).as_slice() < key(row.account, 12).as_slice(), "newest number first");
     }
 }

@@ -137,10 +137,7 @@ impl Line {
     const PART_BITS: u32 = 8;
 
     pub(crate) const fn new(position: Position, event: u32, part: u32) -> Self {
-        Self {
-            position,
-            part: (event << Self::PART_BITS) | (part & 0xFF),
-        }
+        Self { position, part: (event << Self::PART_BITS) | (part & 0xFF) }
     }
 
     /// The number that names the line within its entry for [`florin_engine::ids::transaction_id`]: the event's for the event
@@ -171,17 +168,9 @@ mod tests {
     #[test]
     fn newer_lines_sort_first_and_read_back() {
         let line = |index, entry, event, part| Line::new(Position::new(index, entry), event, part);
-        let in_order = [
-            line(9, 0, 0, 0),
-            line(8, 3, 1, 0),
-            line(8, 3, 0, 2),
-            line(8, 3, 0, 0),
-            line(8, 2, 7, 0),
-        ];
-        let keys: Vec<_> = in_order
-            .iter()
-            .map(|line| line.append(Key::of(Table::OfCard)).as_slice().to_vec())
-            .collect();
+        let in_order = [line(9, 0, 0, 0), line(8, 3, 1, 0), line(8, 3, 0, 2), line(8, 3, 0, 0), line(8, 2, 7, 0)];
+        let keys: Vec<_> =
+            in_order.iter().map(|line| line.append(Key::of(Table::OfCard)).as_slice().to_vec()).collect();
         assert!(keys.is_sorted(), "byte order is newest first");
         let back: Vec<_> = keys.iter().filter_map(|key| Line::of_key(key)).collect();
         assert_eq!(back, in_order);

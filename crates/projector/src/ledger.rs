@@ -88,10 +88,7 @@ impl Row for LedgerRow {
 }
 
 pub(crate) fn key(partition: u16, kind: LedgerKind, asset: Asset) -> Key {
-    Key::of(Table::Ledger)
-        .u16(partition)
-        .u8(kind.code())
-        .asset(asset)
+    Key::of(Table::Ledger).u16(partition).u8(kind.code()).asset(asset)
 }
 
 /// Kind and asset of a key.
@@ -148,10 +145,7 @@ impl TrialBalance {
 
     /// The first asset whose debits are not its credits; `None`: it balances.
     pub fn unbalanced(&self) -> Option<Asset> {
-        self.assets
-            .iter()
-            .find(|(_, sums)| sums.debits != sums.credits)
-            .map(|(asset, _)| *asset)
+        self.assets.iter().find(|(_, sums)| sums.debits != sums.credits).map(|(asset, _)| *asset)
     }
 }
 
@@ -171,10 +165,7 @@ mod tests {
             LedgerKind::WriteOff,
         ];
         for kind in fees.chain(others) {
-            assert_eq!(
-                of_key(key(513, kind, Asset::USD).as_slice()),
-                Some((kind, Asset::USD))
-            );
+            assert_eq!(of_key(key(513, kind, Asset::USD).as_slice()), Some((kind, Asset::USD)));
         }
     }
 
@@ -182,44 +173,13 @@ mod tests {
     fn what_is_owed_is_shown_apart_and_the_balances_still_sum_to_nothing() {
         let mut trial = TrialBalance::default();
         // One wallet has 70, another owes 20; outside gave 70, the network took 20.
-        trial.add(
-            LedgerKind::Wallets,
-            Asset::USD,
-            LedgerRow {
-                debits: 20,
-                credits: 70,
-                owed: 20,
-            },
-        );
-        trial.add(
-            LedgerKind::Funding,
-            Asset::USD,
-            LedgerRow {
-                debits: 70,
-                credits: 0,
-                owed: 0,
-            },
-        );
-        trial.add(
-            LedgerKind::Network,
-            Asset::USD,
-            LedgerRow {
-                debits: 0,
-                credits: 20,
-                owed: 0,
-            },
-        );
+        trial.add(LedgerKind::Wallets, Asset::USD, LedgerRow { debits: 20, credits: 70, owed: 20 });
+        trial.add(LedgerKind::Funding, Asset::USD, LedgerRow { debits: 70, credits: 0, owed: 0 });
+        trial.add(LedgerKind::Network, Asset::USD, LedgerRow { debits: 0, credits: 20, owed: 0 });
         let sums = &trial.assets[&Asset::USD];
         assert_eq!(sums.accounts[&LedgerKind::Wallets].balance, 70);
         assert_eq!(sums.receivable, 20);
-        assert_eq!(
-            sums.accounts
-                .values()
-                .map(|account| account.balance)
-                .sum::<i128>()
-                - sums.receivable,
-            0
-        );
+        assert_eq!(sums.accounts.values().map(|account| account.balance).sum::<i128>() - sums.receivable, 0);
         assert_eq!(trial.unbalanced(), None);
     }
 }

@@ -12,15 +12,19 @@
 pub mod accounts;
 pub mod appeals;
 pub mod authorizations;
+mod batch;
 pub mod card_requests;
 pub mod cards;
 pub mod checkpoint;
 pub mod error;
+mod fold;
 pub mod history;
 pub mod invoices;
 mod key;
 pub mod ledger;
+pub mod open;
 mod policies;
+pub mod projector;
 mod row;
 pub mod transactions;
 pub mod views;
@@ -36,8 +40,8 @@ pub use error::{Error, Late};
 pub use history::HistoryRow;
 pub use invoices::{InvoiceRow, InvoiceStatus};
 pub use ledger::{AssetBalance, LedgerBalance, LedgerKind, TrialBalance};
-pub use transactions::{
-    BadCursor, Cursor, Direction, Page, TransactionKind, TransactionRow, TransactionStatus,
-};
+pub use open::{Options, Rebuild};
+pub use projector::{Progress, Projector};
+pub use transactions::{BadCursor, Cursor, Direction, Page, TransactionKind, TransactionRow, TransactionStatus};
 pub use views::{PAGE_ROWS_MAX, Views};
 pub use wallets::WalletRow;

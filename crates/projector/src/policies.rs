@@ -32,10 +32,7 @@ pub(crate) struct Policies(BTreeMap<u16, BTreeMap<u32, (u64, Arc<Policy>)>>);
 
 impl Policies {
     pub(crate) fn add(&mut self, partition: u16, row: PolicyRow) {
-        self.0
-            .entry(partition)
-            .or_default()
-            .insert(row.version, (row.effective_at_ms, Arc::new(row.policy)));
+        self.0.entry(partition).or_default().insert(row.version, (row.effective_at_ms, Arc::new(row.policy)));
     }
 
     /// In force at `now_ms` in one partition: the latest adopted that is effective.
@@ -50,10 +47,7 @@ impl Policies {
 
     /// The highest version in force at `now_ms` in any partition.
     pub(crate) fn in_force(&self, now_ms: u64) -> Option<(u32, Arc<Policy>)> {
-        self.0
-            .keys()
-            .filter_map(|partition| self.of(*partition, now_ms))
-            .max_by_key(|(version, _)| *version)
+        self.0.keys().filter_map(|partition| self.of(*partition, now_ms)).max_by_key(|(version, _)| *version)
     }
 
     /// Adopted versions and from when they are in force, by partition.

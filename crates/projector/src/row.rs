@@ -12,15 +12,9 @@ pub(crate) trait Row: Serialize + DeserializeOwned {
 }
 
 pub(crate) fn encode<R: Row>(row: &R) -> Result<Vec<u8>, Error> {
-    postcard::to_allocvec(row).map_err(|source| Error::Damaged {
-        table: R::NAME,
-        source,
-    })
+    postcard::to_allocvec(row).map_err(|source| Error::Damaged { table: R::NAME, source })
 }
 
 pub(crate) fn decode<R: Row>(bytes: &[u8]) -> Result<R, Error> {
-    postcard::from_bytes(bytes).map_err(|source| Error::Damaged {
-        table: R::NAME,
-        source,
-    })
+    postcard::from_bytes(bytes).map_err(|source| Error::Damaged { table: R::NAME, source })
 }

@@ -170,10 +170,7 @@ impl TransactionRow {
 
     /// Reads a line from its key and value.
     pub(crate) fn read(partition: u16, key: &[u8], value: &[u8]) -> Result<(Cursor, Self), Error> {
-        let end = || Error::Damaged {
-            table: Self::NAME,
-            source: postcard::Error::DeserializeUnexpectedEnd,
-        };
+        let end = || Error::Damaged { table: Self::NAME, source: postcard::Error::DeserializeUnexpectedEnd };
         let line = Line::of_key(key).ok_or_else(end)?;
         let mut row: Self = row::decode(value)?;
         row.position = line.position;
@@ -232,10 +229,7 @@ impl FromStr for Cursor {
     type Err = BadCursor;
 
     fn from_str(text: &str) -> Result<Self, BadCursor> {
-        let digits = text.len() == 24
-            && text
-                .bytes()
-                .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        let digits = text.len() == 24 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
         let (position, part) = digits.then(|| text.split_at(16)).ok_or(BadCursor)?;
         Ok(Self(Line {
             position: Position(u64::from_str_radix(position, 16).map_err(|_| BadCursor)?),
@@ -264,40 +258,20 @@ mod tests {
         let row = TransactionRow {
             authorization: Some(AuthorizationId([5; 16])),
             card: Some(card),
-            ..TransactionRow::new(
-                TransactionKind::Purchase,
-                Direction::Debit,
-                Minor(5),
-                Asset::USD,
-                9,
-            )
+            ..TransactionRow::new(TransactionKind::Purchase, Direction::Debit, Minor(5), Asset::USD, 9)
         };
         let key = Statement::Card(card).key(line);
         let (cursor, back) =
-            TransactionRow::read(0, key.as_slice(), &row::encode(&row).expect("encodes"))
-                .expect("decodes");
+            TransactionRow::read(0, key.as_slice(), &row::encode(&row).expect("encodes")).expect("decodes");
         assert_eq!(cursor, Cursor(line));
-        assert_eq!(
-            back,
-            TransactionRow {
-                id: transaction_id(0, line.position, 1),
-                position: line.position,
-                ..row
-            }
-        );
+        assert_eq!(back, TransactionRow { id: transaction_id(0, line.position, 1), position: line.position, ..row });
     }
 
     #[test]
     fn a_cursor_reads_back_and_nothing_else_passes_for_one() {
         let cursor = Cursor(Line::new(Position::new(300, 40), 1, 2));
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
-        for text in [
-            "",
-            "0",
-            "+00000000000000000000000",
-            "zz0000000000000000000000",
-            "0000000000000000000000000",
-        ] {
+        for text in ["", "0", "+00000000000000000000000", "zz0000000000000000000000", "0000000000000000000000000"] {
             assert_eq!(text.parse::<Cursor>(), Err(BadCursor), "{text}");
         }
     }

@@ -90,9 +90,7 @@ impl Views {
 
     /// All cards of an account in every state, newest first, then by id.
     pub fn cards_of(&self, account: AccountId) -> Result<Vec<CardRow>, Error> {
-        self.rows_of_index(cards::of_account(account), usize::MAX, |id| {
-            cards::key(CardId(id))
-        })
+        self.rows_of_index(cards::of_account(account), usize::MAX, |id| cards::key(CardId(id)))
     }
 
     /// A registered user.
@@ -132,18 +130,13 @@ impl Views {
     }
 
     /// An authorization, declined ones and force posts included.
-    pub fn authorization(
-        &self,
-        authorization: AuthorizationId,
-    ) -> Result<Option<AuthorizationRow>, Error> {
+    pub fn authorization(&self, authorization: AuthorizationId) -> Result<Option<AuthorizationRow>, Error> {
         self.row(authorizations::key(authorization))
     }
 
     /// The open holds of an account, by id.
     pub fn holds(&self, account: AccountId) -> Result<Vec<AuthorizationRow>, Error> {
-        self.rows_of_index(authorizations::holds_of(account), usize::MAX, |id| {
-            authorizations::key(AuthorizationId(id))
-        })
+        self.rows_of_index(authorizations::holds_of(account), usize::MAX, |id| authorizations::key(AuthorizationId(id)))
     }
 
     /// Debits, credits and balances of all ledger accounts. Partitions are at their own positions; each balances by itself.
@@ -152,10 +145,8 @@ impl Views {
         for pair in self.0.tree.scan_prefix(Key::of(Table::Ledger)) {
             let (key, value) = self.sound(pair.map_err(Error::from))?;
             let row: LedgerRow = self.sound(row::decode(&value))?;
-            let named = ledger::of_key(&key).ok_or(Error::Damaged {
-                table: LedgerRow::NAME,
-                source: postcard::Error::DeserializeBadEncoding,
-            });
+            let named = ledger::of_key(&key)
+                .ok_or(Error::Damaged { table: LedgerRow::NAME, source: postcard::Error::DeserializeBadEncoding });
             let (kind, asset) = self.sound(named)?;
             trial.add(kind, asset, row);
         }
@@ -165,18 +156,11 @@ impl Views {
     /// Cards with a pending change, the oldest change first; at most [`PAGE_ROWS_MAX`].
     pub fn pending(&self) -> Result<Vec<PendingCard>, Error> {
         let cards: Vec<CardRow> =
-            self.rows_of_index(Key::of(Table::CardPending), PAGE_ROWS_MAX, |id| {
-                cards::key(CardId(id))
-            })?;
+            self.rows_of_index(Key::of(Table::CardPending), PAGE_ROWS_MAX, |id| cards::key(CardId(id)))?;
         let mut pending: Vec<_> = cards
             .into_iter()
             .filter_map(|row| {
-                Some(PendingCard {
-                    card: row.card,
-                    account: row.account,
-                    company: row.company,
-                    pending: row.pending?,
-                })
+                Some(PendingCard { card: row.card, account: row.account, company: row.company, pending: row.pending? })
             })
             .collect();
         pending.sort_by_key(|card| (card.pending.since_ms, card.card));
@@ -185,11 +169,7 @@ impl Views {
 
     /// Appeals of one state, newest first; at most `limit`.
     pub fn appeals(&self, decision: Decision, limit: usize) -> Result<Vec<AppealRow>, Error> {
-        self.rows_of_index(
-            appeals::by_state(decision),
-            limit.min(PAGE_ROWS_MAX),
-            |id| appeals::key(AppealId(id)),
-        )
+        self.rows_of_index(appeals::by_state(decision), limit.min(PAGE_ROWS_MAX), |id| appeals::key(AppealId(id)))
     }
 
     /// An appeal.
@@ -199,22 +179,14 @@ impl Views {
 
     /// The latest appeal of a card.
     pub fn latest_appeal(&self, card: CardId) -> Result<Option<AppealRow>, Error> {
-        Ok(self
-            .rows_of_index(appeals::of_card(card), 1, |id| appeals::key(AppealId(id)))?
-            .pop())
+        Ok(self.rows_of_index(appeals::of_card(card), 1, |id| appeals::key(AppealId(id)))?.pop())
     }
 
     /// Card requests of one state, newest first; at most `limit`.
-    pub fn card_requests(
-        &self,
-        decision: Decision,
-        limit: usize,
-    ) -> Result<Vec<CardRequestRow>, Error> {
-        self.rows_of_index(
-            card_requests::by_state(decision),
-            limit.min(PAGE_ROWS_MAX),
-            |id| card_requests::key(CardRequestId(id)),
-        )
+    pub fn card_requests(&self, decision: Decision, limit: usize) -> Result<Vec<CardRequestRow>, Error> {
+        self.rows_of_index(card_requests::by_state(decision), limit.min(PAGE_ROWS_MAX), |id| {
+            card_requests::key(CardRequestId(id))
+        })
     }
 
     /// Card requests of an account in every state, newest first.
@@ -242,13 +214,7 @@ impl Views {
     /// Why a card is in its state: what led there, oldest first; the last [`PAGE_ROWS_MAX`] steps.
     pub fn history(&self, card: CardId) -> Result<Vec<HistoryRow>, Error> {
         let mut steps = Vec::new();
-        for pair in self
-            .0
-            .tree
-            .scan_prefix(history::of_card(card))
-            .rev()
-            .take(PAGE_ROWS_MAX)
-        {
+        for pair in self.0.tree.scan_prefix(history::of_card(card)).rev().take(PAGE_ROWS_MAX) {
             let (_, value) = self.sound(pair.map_err(Error::from))?;
             steps.push(self.sound(row::decode(&value))?);
         }
@@ -263,20 +229,12 @@ impl Views {
 
     /// The policy in force at `now_ms` as far as the views know, the highest version where partitions differ.
     pub fn policy_at(&self, now_ms: u64) -> Option<(u32, Arc<Policy>)> {
-        self.0
-            .policies
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .in_force(now_ms)
+        self.0.policies.read().unwrap_or_else(PoisonError::into_inner).in_force(now_ms)
     }
 
     /// Adopted policy versions of a partition, and from when each is in force (ms since 1970).
     pub fn policy_versions(&self, partition: u16) -> Vec<(u32, u64)> {
-        self.0
-            .policies
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .versions(partition)
+        self.0.policies.read().unwrap_or_else(PoisonError::into_inner).versions(partition)
     }
 
     /// Number of partitions.
@@ -286,9 +244,7 @@ impl Views {
 
     /// How far a partition is applied; position 0 for one that is not known.
     pub fn position(&self, partition: u16) -> Position {
-        self.followed(partition).map_or(Position(0), |followed| {
-            Position(followed.position.load(Ordering::Acquire))
-        })
+        self.followed(partition).map_or(Position(0), |followed| Position(followed.position.load(Ordering::Acquire)))
     }
 
     /// Records that a partition's views are behind its durable journal, as last seen.
@@ -296,45 +252,33 @@ impl Views {
         self.followed(partition).map_or(0, Followed::lag)
     }
 
+    /// Records of a partition that are applied, and that its journal has as last seen.
+    pub(crate) fn records(&self, partition: u16) -> (u64, u64) {
+        self.followed(partition)
+            .map_or((0, 0), |followed| (followed.next.load(Ordering::Acquire), followed.end.load(Ordering::Acquire)))
+    }
+
     /// Whether every partition has been followed and is at its journal's end, as last seen: for readiness.
     pub fn caught_up(&self) -> bool {
-        self.0
-            .partitions
-            .iter()
-            .all(|followed| followed.end.load(Ordering::Acquire) > 0 && followed.lag() == 0)
+        self.0.partitions.iter().all(|followed| followed.end.load(Ordering::Acquire) > 0 && followed.lag() == 0)
     }
 
     /// Time of the newest entry applied in any partition, ms since 1970; 0: none.
     pub fn time_ms(&self) -> u64 {
-        self.0
-            .partitions
-            .iter()
-            .map(|followed| followed.time_ms.load(Ordering::Acquire))
-            .max()
-            .unwrap_or(0)
+        self.0.partitions.iter().map(|followed| followed.time_ms.load(Ordering::Acquire)).max().unwrap_or(0)
     }
 
     /// Waits until `partition` is applied up to `position`: what was written there is then seen by every read.
     ///
     /// Bounded by `timeout`; a position already applied is answered at once.
-    pub async fn wait(
-        &self,
-        partition: u16,
-        position: Position,
-        timeout: Duration,
-    ) -> Result<(), Late> {
+    pub async fn wait(&self, partition: u16, position: Position, timeout: Duration) -> Result<(), Late> {
         if self.position(partition) >= position {
             return Ok(());
         }
-        let late = || Late {
-            partition,
-            wanted: position,
-            applied: self.position(partition),
-        };
+        let late = || Late { partition, wanted: position, applied: self.position(partition) };
         let followed = self.followed(partition).ok_or_else(late)?;
         let mut applied = followed.applied.subscribe();
-        let reached =
-            tokio::time::timeout(timeout, applied.wait_for(|applied| *applied >= position)).await;
+        let reached = tokio::time::timeout(timeout, applied.wait_for(|applied| *applied >= position)).await;
         match reached {
             Ok(Ok(_)) => Ok(()),
             _ => Err(late()),
@@ -357,9 +301,7 @@ impl Views {
 
     fn row<R: Row>(&self, key: Key) -> Result<Option<R>, Error> {
         let value = self.sound(self.0.tree.get(key).map_err(Error::from))?;
-        value
-            .map(|value| self.sound(row::decode(&value)))
-            .transpose()
+        value.map(|value| self.sound(row::decode(&value))).transpose()
     }
 
     fn rows_under<R: Row>(&self, prefix: Key, limit: usize) -> Result<Vec<R>, Error> {
@@ -372,12 +314,7 @@ impl Views {
     }
 
     /// Rows by an index whose keys end with their ids. One that left the index meanwhile may be missing.
-    fn rows_of_index<R: Row>(
-        &self,
-        prefix: Key,
-        limit: usize,
-        key: impl Fn([u8; 16]) -> Key,
-    ) -> Result<Vec<R>, Error> {
+    fn rows_of_index<R: Row>(&self, prefix: Key, limit: usize, key: impl Fn([u8; 16]) -> Key) -> Result<Vec<R>, Error> {
         let mut rows = Vec::new();
         for index in self.0.tree.scan_prefix(prefix).keys().take(limit) {
             let index = self.sound(index.map_err(Error::from))?;
@@ -399,10 +336,7 @@ impl Views {
         // Every key of the statement is its prefix and 12 bytes, the last of which cannot all be 0xFF: position 0 holds the genesis.
         let start = before.map_or(prefix, |Cursor(line)| statement.key(line));
         let end = prefix.bytes(&[0xFF; 12]);
-        let mut page = Page {
-            rows: Vec::new(),
-            next: None,
-        };
+        let mut page = Page { rows: Vec::new(), next: None };
         let mut last = None;
         for pair in self.0.tree.range(start.as_slice()..end.as_slice()) {
             let (key, value) = self.sound(pair.map_err(Error::from))?;
@@ -413,8 +347,7 @@ impl Views {
                 page.next = last;
                 break;
             }
-            let (cursor, row) =
-                self.sound(TransactionRow::read(statement.partition(), &key, &value))?;
+            let (cursor, row) = self.sound(TransactionRow::read(statement.partition(), &key, &value))?;
             last = Some(cursor);
             page.rows.push(row);
         }
@@ -440,20 +373,14 @@ impl Views {
     }
 
     pub(crate) fn adopt(&self, partition: u16, row: PolicyRow) {
-        self.0
-            .policies
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .add(partition, row);
+        self.0.policies.write().unwrap_or_else(PoisonError::into_inner).add(partition, row);
     }
 
     /// Tells readers how far a partition is applied; after its batch is in the store.
     pub(crate) fn publish(&self, partition: u16, checkpoint: &Checkpoint) {
         if let Some(followed) = self.followed(partition) {
             let position = checkpoint.position();
-            followed
-                .time_ms
-                .store(checkpoint.time_ms, Ordering::Release);
+            followed.time_ms.store(checkpoint.time_ms, Ordering::Release);
             followed.next.store(checkpoint.next().0, Ordering::Release);
             followed.position.store(position.0, Ordering::Release);
             followed.applied.send_replace(position);
@@ -480,8 +407,6 @@ impl Followed {
     }
 
     fn lag(&self) -> u64 {
-        self.end
-            .load(Ordering::Acquire)
-            .saturating_sub(self.next.load(Ordering::Acquire))
+        self.end.load(Ordering::Acquire).saturating_sub(self.next.load(Ordering::Acquire))
     }
 }

@@ -30,14 +30,7 @@ pub struct WalletRow {
 
 impl WalletRow {
     pub(crate) const fn empty(account: AccountId, asset: Asset) -> Self {
-        Self {
-            account,
-            asset,
-            balance: Minor::ZERO,
-            held: Minor::ZERO,
-            updated_ms: 0,
-            position: Position(0),
-        }
+        Self { account, asset, balance: Minor::ZERO, held: Minor::ZERO, updated_ms: 0, position: Position(0) }
     }
 
     /// What can be spent. Balances were checked when they were decided.
@@ -72,10 +65,7 @@ mod tests {
             position: Position::new(6, 7),
             ..WalletRow::empty(AccountId([1; 16]), Asset::USD)
         };
-        assert_eq!(
-            decode::<WalletRow>(&encode(&row).expect("encodes")).expect("decodes"),
-            row
-        );
+        assert_eq!(decode::<WalletRow>(&encode(&row).expect("encodes")).expect("decodes"), row);
         assert_eq!(row.available(), Minor(-7));
     }
 }

@@ -1,0 +1,221 @@
+//! One batch of writes: rows are changed in memory, many times if need be, and written once.
+//!
+//! Rows stay in memory after their batch as a bounded cache, so that a busy card is not read back for each entry. Only
+//! the partition's own follower writes its rows, so what is cached is what is stored.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    hash::Hash,
+};
+
+use florin_engine::{
+    ids::{AccountId, AppealId, AuthorizationId, CardId, CardRequestId},
+    money::Asset,
+};
+
+use crate::{
+    Error,
+    accounts::{self, AccountRow},
+    appeals::{self, AppealRow},
+    authorizations::{self, AuthorizationRow},
+    card_requests::{self, CardRequestRow},
+    cards::{self, CardRow},
+    invoices::{self, InvoiceRow},
+    key::Key,
+    ledger::{self, LedgerKind, LedgerRow},
+    row::{self, Row},
+    wallets::{self, WalletRow},
+};
+
+/// Rows of one kind that may stay cached between batches.
+const CACHED_ROWS_MAX: usize = 4_096;
+
+/// A kind of row that is read back, changed and written again.
+pub(crate) trait Keyed: Row {
+    /// What finds it.
+    type Id: Copy + Eq + Hash;
+
+    fn key(id: Self::Id) -> Key;
+}
+
+macro_rules! keyed {
+    ($($row:ty: $id:ty, $name:pat => $key:expr;)*) => {
+        $(impl Keyed for $row {
+            type Id = $id;
+
+            fn key($name: $id) -> Key {
+                $key
+            }
+        })*
+    };
+}
+
+keyed! {
+    AccountRow: AccountId, id => accounts::key(id);
+    CardRow: CardId, id => cards::key(id);
+    WalletRow: (AccountId, Asset), (account, asset) => wallets::key(account, asset);
+    AuthorizationRow: AuthorizationId, id => authorizations::key(id);
+    LedgerRow: (u16, LedgerKind, Asset), (partition, kind, asset) => ledger::key(partition, kind, asset);
+    AppealRow: AppealId, id => appeals::key(id);
+    CardRequestRow: CardRequestId, id => card_requests::key(id);
+    InvoiceRow: (AccountId, u64), (account, number) => invoices::key(account, number);
+}
+
+struct Slot<R> {
+    row: Option<R>,
+    dirty: bool,
+}
+
+/// Rows of one kind.
+pub(crate) struct Rows<R: Keyed> {
+    slots: HashMap<R::Id, Slot<R>>,
+    dirty: Vec<R::Id>,
+}
+
+impl<R: Keyed> Default for Rows<R> {
+    fn default() -> Self {
+        Self { slots: HashMap::new(), dirty: Vec::new() }
+    }
+}
+
+impl<R: Keyed> Rows<R> {
+    fn slot(&mut self, tree: &sled::Tree, id: R::Id) -> Result<&mut Slot<R>, Error> {
+        match self.slots.entry(id) {
+            Entry::Occupied(slot) => Ok(slot.into_mut()),
+            Entry::Vacant(room) => {
+                let stored = tree.get(R::key(id))?;
+                let row = stored.map(|bytes| row::decode(&bytes)).transpose()?;
+                Ok(room.insert(Slot { row, dirty: false }))
+            }
+        }
+    }
+
+    /// The row as the batch would leave it, if there is one.
+    pub(crate) fn get(&mut self, tree: &sled::Tree, id: R::Id) -> Result<Option<&R>, Error> {
+        Ok(self.slot(tree, id)?.row.as_ref())
+    }
+
+    /// The row to be changed, if there is one.
+    pub(crate) fn edit(&mut self, tree: &sled::Tree, id: R::Id) -> Result<Option<&mut R>, Error> {
+        self.slot(tree, id)?;
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return Ok(None);
+        };
+        if slot.row.is_some() && !slot.dirty {
+            slot.dirty = true;
+            self.dirty.push(id);
+        }
+        Ok(slot.row.as_mut())
+    }
+
+    /// The row to be changed; made if there is none.
+    pub(crate) fn edit_or(&mut self, tree: &sled::Tree, id: R::Id, make: impl FnOnce() -> R) -> Result<&mut R, Error> {
+        if self.edit(tree, id)?.is_none() {
+            self.put(id, make());
+        }
+        self.edit(tree, id)?.ok_or(Error::Damaged { table: R::NAME, source: postcard::Error::WontImplement })
+    }
+
+    /// A new row, or one anew.
+    pub(crate) fn put(&mut self, id: R::Id, row: R) {
+        let before = self.slots.insert(id, Slot { row: Some(row), dirty: true });
+        if !before.is_some_and(|slot| slot.dirty) {
+            self.dirty.push(id);
+        }
+    }
+
+    fn write(&mut self, out: &mut sled::Batch) -> Result<(), Error> {
+        for id in self.dirty.drain(..) {
+            if let Some(slot) = self.slots.get_mut(&id) {
+                slot.dirty = false;
+                if let Some(row) = &slot.row {
+                    out.insert(R::key(id).as_slice(), row::encode(row)?);
+                }
+            }
+        }
+        if self.slots.len() > CACHED_ROWS_MAX {
+            self.slots.clear();
+        }
+        Ok(())
+    }
+}
+
+/// The batch in the making.
+pub(crate) struct Batch {
+    pub(crate) tree: sled::Tree,
+    pub(crate) accounts: Rows<AccountRow>,
+    pub(crate) cards: Rows<CardRow>,
+    pub(crate) wallets: Rows<WalletRow>,
+    pub(crate) authorizations: Rows<AuthorizationRow>,
+    pub(crate) ledger: Rows<LedgerRow>,
+    pub(crate) appeals: Rows<AppealRow>,
+    pub(crate) card_requests: Rows<CardRequestRow>,
+    pub(crate) invoices: Rows<InvoiceRow>,
+    writes: sled::Batch,
+    written: usize,
+}
+
+impl Batch {
+    pub(crate) fn new(tree: sled::Tree) -> Self {
+        Self {
+            tree,
+            accounts: Rows::default(),
+            cards: Rows::default(),
+            wallets: Rows::default(),
+            authorizations: Rows::default(),
+            ledger: Rows::default(),
+            appeals: Rows::default(),
+            card_requests: Rows::default(),
+            invoices: Rows::default(),
+            writes: sled::Batch::default(),
+            written: 0,
+        }
+    }
+
+    /// Rows that the batch would write now.
+    pub(crate) fn rows(&self) -> usize {
+        self.written
+            + self.accounts.dirty.len()
+            + self.cards.dirty.len()
+            + self.wallets.dirty.len()
+            + self.authorizations.dirty.len()
+            + self.ledger.dirty.len()
+            + self.appeals.dirty.len()
+            + self.card_requests.dirty.len()
+            + self.invoices.dirty.len()
+    }
+
+    /// Writes a row that is never read back by the fold.
+    pub(crate) fn put<R: Row>(&mut self, key: Key, row: &R) -> Result<(), Error> {
+        self.writes.insert(key.as_slice(), row::encode(row)?);
+        self.written += 1;
+        Ok(())
+    }
+
+    /// Writes an index entry that leads to a 16-byte id, in its key or its value.
+    pub(crate) fn point(&mut self, key: Key, id: [u8; 16]) {
+        self.writes.insert(key.as_slice(), &id);
+        self.written += 1;
+    }
+
+    pub(crate) fn remove(&mut self, key: Key) {
+        self.writes.remove(key.as_slice());
+        self.written += 1;
+    }
+
+    /// Writes everything at once, and begins anew. Returns how many rows that was.
+    pub(crate) fn apply(&mut self) -> Result<usize, Error> {
+        let rows = self.rows();
+        self.accounts.write(&mut self.writes)?;
+        self.cards.write(&mut self.writes)?;
+        self.wallets.write(&mut self.writes)?;
+        self.authorizations.write(&mut self.writes)?;
+        self.ledger.write(&mut self.writes)?;
+        self.appeals.write(&mut self.writes)?;
+        self.card_requests.write(&mut self.writes)?;
+        self.invoices.write(&mut self.writes)?;
+        self.tree.apply_batch(std::mem::take(&mut self.writes))?;
+        self.written = 0;
+        Ok(rows)
+    }
+}

@@ -1,0 +1,243 @@
+//! Opening the views: they must be of this ledger, of this schema, and at a record that the journal has. If not, they are deleted and
+//! built again from the journal. Only a journal that lost records is fatal.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::{Arc, RwLock, atomic::AtomicBool},
+};
+
+use florin_journal::{Hash, PartitionId, Provider};
+
+use crate::{
+    Error, Views,
+    checkpoint::{self, Checkpoint, Meta, SCHEMA},
+    key::{Key, Table},
+    policies::{Policies, PolicyRow},
+    row,
+    views::{Followed, Inner},
+};
+
+/// How the views are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Most bytes of the store's cache [64 MiB].
+    pub cache_bytes: u64,
+    /// Rows at which a batch is written [512]; the rows of one entry always go together. Writers of the store stop its readers, so keep it to a few
+    /// hundred.
+    pub batch_rows_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { cache_bytes: 64 << 20, batch_rows_max: 512 }
+    }
+}
+
+/// Why views were deleted and are being built again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rebuild {
+    /// It was asked for, or damage was found while they were in use.
+    Marked,
+    /// The store or a row in it could not be read.
+    Damaged,
+    /// They are of another schema.
+    Schema,
+    /// They are of another ledger.
+    Ledger,
+    /// The journal has another record where they stopped.
+    OtherHistory,
+}
+
+impl fmt::Display for Rebuild {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Marked => "marked for a rebuild",
+            Self::Damaged => "damaged",
+            Self::Schema => "of another schema",
+            Self::Ledger => "of another ledger",
+            Self::OtherHistory => "of another history than the journal's",
+        })
+    }
+}
+
+impl Views {
+    /// Opens the views in `dir`, which is theirs alone; creates it. Blocks while the store recovers.
+    ///
+    /// The second value says why they are being built from the beginning, if they had to be.
+    pub async fn open<P: Provider>(
+        dir: &Path,
+        provider: &P,
+        options: Options,
+    ) -> Result<(Self, Option<Rebuild>), Error> {
+        let place = Place::take(dir)?;
+        let ledger = provider.ledger();
+        let meta = Meta { schema: SCHEMA, ledger: ledger.id.0, partitions: ledger.partitions };
+        let mut why = place.marker.exists().then_some(Rebuild::Marked);
+        if why.is_none() {
+            match Store::open(&place, options).and_then(|store| Ok((store.check(meta)?, store))) {
+                Ok((Ok(kept), store)) => match confirm(provider, &kept.checkpoints).await? {
+                    None => return Ok((store.into_views(place, meta, options, kept), None)),
+                    other => why = other,
+                },
+                Ok((Err(other), _)) => why = Some(other),
+                Err(error) => {
+                    tracing::warn!(%error, "the views cannot be read");
+                    why = Some(Rebuild::Damaged);
+                }
+            }
+        }
+        if let Some(why) = why {
+            tracing::warn!(dir = %dir.display(), "the views are {why}: deleting them and reading the journal again");
+            metrics::counter!("florin_views_rebuilds_total").increment(1);
+        }
+        place.clear()?;
+        let store = Store::open(&place, options)?;
+        store.tree.insert(checkpoint::meta_key(), row::encode(&meta)?)?;
+        Ok((store.into_views(place, meta, options, Kept::default()), why))
+    }
+
+    /// Deletes the views in `dir`, so that the next opening builds them again; refuses while another process has them open.
+    pub fn discard(dir: &Path) -> Result<(), Error> {
+        Place::take(dir)?.clear()
+    }
+
+    /// Brings to disk what is applied. Without it the store does so every half second; a crash costs only work.
+    pub fn flush(&self) -> Result<(), Error> {
+        self.sound(self.0.db.flush().map_err(Error::from))?;
+        Ok(())
+    }
+}
+
+/// The journal must have the records that the views have seen.
+async fn confirm<P: Provider>(provider: &P, checkpoints: &[Checkpoint]) -> Result<Option<Rebuild>, Error> {
+    for seen in checkpoints {
+        let partition = PartitionId(seen.partition);
+        match provider.confirm(partition, seen.index, Hash(seen.hash)).await {
+            Ok(()) => {}
+            Err(florin_journal::Error::Mismatch { .. }) => return Ok(Some(Rebuild::OtherHistory)),
+            Err(florin_journal::Error::Shorter { .. }) => {
+                return Err(Error::JournalShorter { partition: seen.partition, index: seen.index });
+            }
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Ok(None)
+}
+
+/// The views' directory, locked.
+struct Place {
+    store: PathBuf,
+    marker: PathBuf,
+    lock: fs::File,
+}
+
+impl Place {
+    fn take(dir: &Path) -> Result<Self, Error> {
+        let io = |doing, path: &Path| {
+            let path = path.to_path_buf();
+            move |source| Error::Io { doing, path, source }
+        };
+        fs::create_dir_all(dir).map_err(io("creating", dir))?;
+        let path = dir.join("lock");
+        let lock = fs::File::create(&path).map_err(io("creating", &path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(Error::Locked { path }),
+            Err(fs::TryLockError::Error(source)) => return Err(io("locking", &path)(source)),
+        }
+        Ok(Self { store: dir.join("rows"), marker: dir.join("rebuild"), lock })
+    }
+
+    /// Deletes the rows, and only then the marker that asked for it.
+    fn clear(&self) -> Result<(), Error> {
+        let gone = |result: std::io::Result<()>, path: &Path| match result {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::Io { doing: "deleting", path: path.to_path_buf(), source })
+            }
+            _ => Ok(()),
+        };
+        gone(fs::write(&self.marker, b"deleting\n"), &self.marker)?;
+        gone(fs::remove_dir_all(&self.store), &self.store)?;
+        gone(fs::remove_file(&self.marker), &self.marker)
+    }
+}
+
+/// What views that are good remember beside their rows.
+#[derive(Default)]
+struct Kept {
+    checkpoints: Vec<Checkpoint>,
+    policies: Policies,
+}
+
+struct Store {
+    db: sled::Db,
+    tree: sled::Tree,
+}
+
+impl Store {
+    fn open(place: &Place, options: Options) -> Result<Self, Error> {
+        let db = sled::Config::new()
+            .path(&place.store)
+            .cache_capacity(options.cache_bytes)
+            .mode(sled::Mode::HighThroughput)
+            .open()?;
+        let tree = db.open_tree("views")?;
+        Ok(Self { db, tree })
+    }
+
+    /// Where each partition stopped, or why the views are of no use.
+    fn check(&self, meta: Meta) -> Result<Result<Kept, Rebuild>, Error> {
+        let Some(stored) = self.tree.get(checkpoint::meta_key())? else {
+            let fresh = self.tree.is_empty();
+            if fresh {
+                self.tree.insert(checkpoint::meta_key(), row::encode(&meta)?)?;
+            }
+            return Ok(if fresh { Ok(Kept::default()) } else { Err(Rebuild::Damaged) });
+        };
+        let stored: Meta = row::decode(&stored)?;
+        if stored.schema != meta.schema {
+            return Ok(Err(Rebuild::Schema));
+        }
+        if stored != meta {
+            return Ok(Err(Rebuild::Ledger));
+        }
+        let mut kept = Kept::default();
+        for partition in 0..meta.partitions {
+            let Some(value) = self.tree.get(checkpoint::key(partition))? else {
+                continue;
+            };
+            let seen: Checkpoint = row::decode(&value)?;
+            if seen.ledger != meta.ledger || seen.schema != meta.schema {
+                return Ok(Err(Rebuild::Ledger));
+            }
+            kept.checkpoints.push(seen);
+        }
+        for pair in self.tree.scan_prefix(Key::of(Table::Policy)) {
+            let (key, value) = pair?;
+            if let [_, high, low, ..] = *key.as_ref() {
+                let policy = row::decode::<PolicyRow>(&value)?;
+                kept.policies.add(u16::from_be_bytes([high, low]), policy);
+            }
+        }
+        Ok(Ok(kept))
+    }
+
+    fn into_views(self, place: Place, meta: Meta, options: Options, kept: Kept) -> Views {
+        let views = Views(Arc::new(Inner {
+            tree: self.tree,
+            db: self.db,
+            meta,
+            batch_rows_max: options.batch_rows_max.max(1),
+            partitions: (0..meta.partitions).map(|_| Followed::new()).collect(),
+            policies: RwLock::new(kept.policies),
+            marker: place.marker,
+            damaged: AtomicBool::new(false),
+            _lock: place.lock,
+        }));
+        for seen in &kept.checkpoints {
+            views.publish(seen.partition, seen);
+        }
+        views
+    }
+}

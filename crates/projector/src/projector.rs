@@ -1,0 +1,166 @@
+//! The follower: reads every partition of a journal and applies it to the views, one task a partition.
+//!
+//! The store is written off the async threads. Records that have piled up are applied in batches of a few hundred rows; at low load
+//! a record is a batch, so that a reader of its own write waits for one batch only.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use florin_journal::{PartitionId, Provider, Reader as _};
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinSet, spawn_blocking},
+};
+
+use crate::{Error, Views, fold::Fold};
+
+/// How often the journal's end is looked up, for the lag.
+const HEAD_EVERY: Duration = Duration::from_millis(250);
+
+/// How far a partition has come, for a progress bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Which partition.
+    pub partition: u16,
+    /// Records applied.
+    pub applied: u64,
+    /// Records in the journal, as last seen.
+    pub records: u64,
+}
+
+type Report = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// Applies a journal to views. The only one that writes them: [`Views::open`] holds their lock.
+#[derive(Clone)]
+pub struct Projector<P> {
+    provider: P,
+    views: Views,
+    report: Option<Report>,
+}
+
+impl<P: Provider> Projector<P> {
+    /// A follower of the journal that `views` were opened with.
+    pub fn new(provider: P, views: Views) -> Self {
+        Self { provider, views, report: None }
+    }
+
+    /// Calls `report` as partitions catch up; not any more once they have.
+    #[must_use]
+    pub fn on_progress(mut self, report: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        self.report = Some(Arc::new(report));
+        self
+    }
+
+    /// Follows until `shutdown` resolves, then brings what is applied to disk. An error ends all partitions; after one that
+    /// [is damage](Error::is_damage) the next opening rebuilds the views.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), Error> {
+        let (stop, stopped) = watch::channel(false);
+        let mut partitions = self.start(&stopped, false);
+        tokio::pin!(shutdown);
+        let mut outcome = Ok(());
+        loop {
+            tokio::select! {
+                () = &mut shutdown, if !*stop.borrow() => {
+                    stop.send_replace(true);
+                }
+                ended = partitions.join_next() => match ended {
+                    None => break,
+                    Some(ended) => {
+                        outcome = outcome.and(joined(ended));
+                        stop.send_replace(true);
+                    }
+                },
+            }
+        }
+        outcome.and_then(|()| self.views.flush())
+    }
+
+    /// Applies what the journal holds now, and returns.
+    pub async fn catch_up(&self) -> Result<(), Error> {
+        let (_stop, stopped) = watch::channel(false);
+        let mut partitions = self.start(&stopped, true);
+        let mut outcome = Ok(());
+        while let Some(ended) = partitions.join_next().await {
+            outcome = outcome.and(joined(ended));
+        }
+        outcome.and_then(|()| self.views.flush())
+    }
+
+    fn start(&self, stopped: &watch::Receiver<bool>, once: bool) -> JoinSet<Result<(), Error>> {
+        let mut partitions = JoinSet::new();
+        for partition in 0..self.views.partitions() {
+            let (follower, stopped) = (self.clone(), stopped.clone());
+            partitions.spawn(async move {
+                let outcome = follower.follow(partition, stopped, once).await;
+                follower.views.sound(outcome)
+            });
+        }
+        partitions
+    }
+
+    async fn follow(&self, partition: u16, mut stopped: watch::Receiver<bool>, once: bool) -> Result<(), Error> {
+        let journal = PartitionId(partition);
+        let mut fold = Fold::resume(&self.views, partition)?;
+        let mut reader = self.provider.reader(journal, fold.next_index()).await?;
+        let mut looked = self.look(journal).await?;
+        let mut next = reader.try_next().await?;
+        let mut catching_up = true;
+        while !*stopped.borrow() {
+            if looked.elapsed() >= HEAD_EVERY {
+                looked = self.look(journal).await?;
+            }
+            let Some(record) = next.take() else {
+                if catching_up {
+                    self.progress(partition);
+                    catching_up = false;
+                }
+                if once {
+                    break;
+                }
+                tokio::select! {
+                    record = reader.next() => next = Some(record?),
+                    _ = stopped.changed() => break,
+                    () = tokio::time::sleep(HEAD_EVERY) => {}
+                }
+                continue;
+            };
+            self.views.publish_end(partition, record.index());
+            next = reader.try_next().await?;
+            let last = next.is_none();
+            let applied = spawn_blocking(move || {
+                let outcome = fold.record(&record, last);
+                (fold, outcome)
+            })
+            .await;
+            let (back, outcome) = applied.map_err(|_| Error::Panicked)?;
+            outcome?;
+            fold = back;
+            if catching_up {
+                self.progress(partition);
+            }
+        }
+        fold.write()
+    }
+
+    /// Notes where the journal ends now.
+    async fn look(&self, journal: PartitionId) -> Result<Instant, Error> {
+        let head = self.provider.head(journal).await?;
+        self.views.publish_end(journal.0, head.index);
+        let lag = self.views.lag(journal.0);
+        metrics::gauge!("florin_views_lag_records", "partition" => journal.0.to_string()).set(lag as f64);
+        Ok(Instant::now())
+    }
+
+    fn progress(&self, partition: u16) {
+        if let Some(report) = &self.report {
+            let (applied, records) = self.views.records(partition);
+            report(Progress { partition, applied, records });
+        }
+    }
+}
+
+fn joined(ended: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
+    ended.unwrap_or(Err(Error::Panicked))
+}
