@@ -37,10 +37,7 @@ pub enum Error {
 pub fn parse(raw: &str, decimals: u8) -> Result<Minor, Error> {
     let raw = raw.trim_matches([' ', '\t', '\n', '\r']);
     let digits = match raw.as_bytes().first() {
-        Some(b'"') => raw
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'))
-            .ok_or(Error::NotDigits)?,
+        Some(b'"') => raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).ok_or(Error::NotDigits)?,
         Some(b'-' | b'0'..=b'9') => raw,
         _ => return Err(Error::NotANumber),
     };
@@ -79,48 +76,31 @@ pub fn parse_digits(digits: &str, decimals: u8) -> Result<Minor, Error> {
         return Err(Error::NotDigits);
     }
     let missing = u32::from(decimals - places.unwrap_or(0));
-    10_i64
-        .checked_pow(missing)
-        .and_then(|unit| minor.checked_mul(unit))
-        .map(Minor)
-        .ok_or(Error::TooLarge)
+    10_i64.checked_pow(missing).and_then(|unit| minor.checked_mul(unit)).map(Minor).ok_or(Error::TooLarge)
 }
 
 /// What is wrong with text that is not all digits: `1e3` has an exponent, anything else is no number.
 fn form(bytes: &[u8]) -> Error {
-    let exponent = bytes
-        .iter()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
+    let exponent = bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
         && bytes.iter().any(|byte| matches!(byte, b'e' | b'E'))
         && bytes.first().is_some_and(u8::is_ascii_digit);
-    if exponent {
-        Error::Exponent
-    } else {
-        Error::NotDigits
-    }
+    if exponent { Error::Exponent } else { Error::NotDigits }
 }
 
 fn plain(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .all(|byte| byte.is_ascii_digit() || *byte == b'.')
-        && bytes.iter().filter(|byte| **byte == b'.').count() <= 1
+    let mut points = 0;
+    bytes.iter().all(|byte| {
+        points += u8::from(*byte == b'.');
+        byte.is_ascii_digit() || (*byte == b'.' && points == 1)
+    })
 }
 
 fn decimals_or_form(bytes: &[u8], decimals: u8) -> Error {
-    if plain(bytes) {
-        Error::TooManyDecimals(decimals)
-    } else {
-        form(bytes)
-    }
+    if plain(bytes) { Error::TooManyDecimals(decimals) } else { form(bytes) }
 }
 
 fn too_large_or_form(bytes: &[u8]) -> Error {
-    if plain(bytes) {
-        Error::TooLarge
-    } else {
-        form(bytes)
-    }
+    if plain(bytes) { Error::TooLarge } else { form(bytes) }
 }
 
 /// An amount as it is answered: a JSON number with exactly `decimals` decimals.

@@ -32,16 +32,12 @@ pub async fn whole(mut body: Body) -> Result<Bytes, Problem> {
             Ok(collected) => Ok(collected.to_bytes()),
             Err(error) if error.is::<LengthLimitError>() => {
                 drain(&mut body).await;
-                Err(Problem::BodyTooLarge {
-                    bytes_max: BYTES_MAX,
-                })
+                Err(Problem::BodyTooLarge { bytes_max: BYTES_MAX })
             }
             Err(_) => Err(Problem::Malformed("the body broke off".into())),
         }
     };
-    tokio::time::timeout(READ_TIMEOUT, read)
-        .await
-        .unwrap_or(Err(Problem::BodyTimeout))
+    tokio::time::timeout(READ_TIMEOUT, read).await.unwrap_or(Err(Problem::BodyTimeout))
 }
 
 /// Throws away what still comes, one piece at a time, within bounds.
@@ -57,10 +53,7 @@ async fn drain(body: &mut Body) {
 
 /// `application/json` or `application/…+json`, with or without parameters.
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-    else {
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
         return false;
     };
     let essence = value.split(';').next().unwrap_or("").trim_ascii();
@@ -88,8 +81,7 @@ mod tests {
             ("application/jsonp", false),
             ("", false),
         ] {
-            let headers =
-                HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]);
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]);
             assert_eq!(is_json(&headers), json, "{value}");
         }
         assert!(!is_json(&HeaderMap::new()));

@@ -16,18 +16,9 @@ use super::request_id;
 
 /// Set on every answer that does not say otherwise. Answers are money and people: nobody may keep them.
 const SECURITY: [(HeaderName, HeaderValue); 4] = [
-    (
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    ),
-    (
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("no-referrer"),
-    ),
-    (
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
-    ),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
@@ -41,12 +32,7 @@ pub async fn edge(mut request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("-", MatchedPath::as_str);
     let method = request.method().clone();
-    let span = tracing::info_span!(
-        "request",
-        id = id.to_str().unwrap_or("-"),
-        method = method.as_str(),
-        route
-    );
+    let span = tracing::info_span!("request", id = id.to_str().unwrap_or("-"), method = method.as_str(), route);
     let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
     if status.is_server_error() {

@@ -36,10 +36,7 @@ impl<'a> IdempotencyKey<'a> {
         let key = value.as_bytes();
         let fits = (1..=KEY_MAX).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic);
         if !fits || values.next().is_some() {
-            return Err(Problem::field(
-                "Idempotency-Key",
-                Fault::Form("one key of 1 to 255 visible ASCII characters"),
-            ));
+            return Err(Problem::field("Idempotency-Key", Fault::Form("one key of 1 to 255 visible ASCII characters")));
         }
         Ok(Self::Given(key))
     }
@@ -47,8 +44,7 @@ impl<'a> IdempotencyKey<'a> {
     /// A new one, for commands that nobody repeats.
     pub fn made() -> Result<Self, Problem> {
         let mut key = [0; 16];
-        getrandom::fill(&mut key)
-            .map_err(|error| Problem::internal("no random bytes to be had", &error))?;
+        getrandom::fill(&mut key).map_err(|error| Problem::internal("no random bytes to be had", &error))?;
         Ok(Self::Made(key))
     }
 
@@ -60,12 +56,7 @@ impl<'a> IdempotencyKey<'a> {
             Self::Made(key) => (b'#', key.as_slice()),
         };
         let mut end = 0;
-        for byte in dialect
-            .bytes()
-            .take(32)
-            .chain([mark])
-            .chain(key.iter().copied())
-        {
+        for byte in dialect.bytes().take(32).chain([mark]).chain(key.iter().copied()) {
             if let Some(slot) = scoped.get_mut(end) {
                 *slot = byte;
                 end += 1;
@@ -121,17 +112,8 @@ mod tests {
     #[test]
     fn a_key_is_visible_ascii_of_bounded_length() {
         let mut headers = HeaderMap::new();
-        assert!(matches!(
-            IdempotencyKey::of(&headers),
-            Ok(IdempotencyKey::Made(_))
-        ));
-        for (key, good) in [
-            ("a", true),
-            ("~!{}", true),
-            ("", false),
-            ("a b", false),
-            ("a\tb", false),
-        ] {
+        assert!(matches!(IdempotencyKey::of(&headers), Ok(IdempotencyKey::Made(_))));
+        for (key, good) in [("a", true), ("~!{}", true), ("", false), ("a b", false), ("a\tb", false)] {
             headers.insert(HEADER, HeaderValue::from_str(key).unwrap());
             assert_eq!(IdempotencyKey::of(&headers).is_ok(), good, "{key:?}");
         }
@@ -146,15 +128,9 @@ mod tests {
         let account = AccountId([7; 16]);
         let long = [b'k'; KEY_MAX];
         let given = IdempotencyKey::Given(&long);
-        assert_ne!(
-            given.fingerprint("a", account),
-            given.fingerprint("b", account)
-        );
+        assert_ne!(given.fingerprint("a", account), given.fingerprint("b", account));
         let shorter = IdempotencyKey::Given(&long[..254]);
-        assert_ne!(
-            given.fingerprint("dashboard", account),
-            shorter.fingerprint("dashboard", account)
-        );
+        assert_ne!(given.fingerprint("dashboard", account), shorter.fingerprint("dashboard", account));
         assert_ne!(
             IdempotencyKey::Given(&[b'x'; 16]).fingerprint("a", account),
             IdempotencyKey::Made([b'x'; 16]).fingerprint("a", account)

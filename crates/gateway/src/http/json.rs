@@ -51,15 +51,10 @@ impl<'de> Deserialize<'de> for Fields<'de> {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
                 let mut entries = Vec::with_capacity(4);
-                while let Some((Name(name), value)) =
-                    map.next_entry::<Name<'de>, &'de RawValue>()?
-                {
+                while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
                     entries.push((name, value));
                 }
-                Ok(Fields {
-                    prefix: Cow::Borrowed(""),
-                    entries,
-                })
+                Ok(Fields { prefix: Cow::Borrowed(""), entries })
             }
         }
         deserializer.deserialize_map(Object)
@@ -69,30 +64,20 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 impl<'a> Fields<'a> {
     /// Reads a body; anything but one JSON object is [`Problem::Malformed`].
     pub fn parse(body: &'a [u8]) -> Result<Self, Problem> {
-        let text = std::str::from_utf8(body)
-            .map_err(|_| Problem::Malformed("the body is not UTF-8".into()))?;
+        let text = std::str::from_utf8(body).map_err(|_| Problem::Malformed("the body is not UTF-8".into()))?;
         if text.trim_start().is_empty() {
             return Err(Problem::Malformed("the body is empty".into()));
         }
         serde_json::from_str(text).map_err(|error| {
             Problem::Malformed(match error.classify() {
                 serde_json::error::Category::Data => "the body must be a JSON object".into(),
-                _ => format!(
-                    "the body is not JSON: line {}, column {}",
-                    error.line(),
-                    error.column()
-                )
-                .into(),
+                _ => format!("the body is not JSON: line {}, column {}", error.line(), error.column()).into(),
             })
         })
     }
 
     fn name(&self, field: &'static str) -> Cow<'static, str> {
-        if self.prefix.is_empty() {
-            Cow::Borrowed(field)
-        } else {
-            Cow::Owned(format!("{}.{field}", self.prefix))
-        }
+        if self.prefix.is_empty() { Cow::Borrowed(field) } else { Cow::Owned(format!("{}.{field}", self.prefix)) }
     }
 
     /// A problem with a field of this object, named with its path.
@@ -115,11 +100,7 @@ impl<'a> Fields<'a> {
         Ok(self.raw(field)?.filter(|text| *text != "null"))
     }
 
-    fn optional<T: Deserialize<'a>>(
-        &self,
-        field: &'static str,
-        expected: &'static str,
-    ) -> Result<Option<T>, Problem> {
+    fn optional<T: Deserialize<'a>>(&self, field: &'static str, expected: &'static str) -> Result<Option<T>, Problem> {
         self.given(field)?
             .map(serde_json::from_str)
             .transpose()
@@ -132,9 +113,7 @@ impl<'a> Fields<'a> {
 
     /// A text, if it is there.
     pub fn text_if(&self, field: &'static str) -> Result<Option<Cow<'a, str>>, Problem> {
-        Ok(self
-            .optional::<Name<'a>>(field, "a string")?
-            .map(|Name(text)| text))
+        Ok(self.optional::<Name<'a>>(field, "a string")?.map(|Name(text)| text))
     }
 
     /// A text.
@@ -144,16 +123,9 @@ impl<'a> Fields<'a> {
     }
 
     /// A text of `min..=max` characters without control characters.
-    pub fn line(
-        &self,
-        field: &'static str,
-        min: usize,
-        max: usize,
-    ) -> Result<Cow<'a, str>, Problem> {
+    pub fn line(&self, field: &'static str, min: usize, max: usize) -> Result<Cow<'a, str>, Problem> {
         let text = self.text(field)?;
-        check_line(&text, min, max)
-            .map_err(|fault| self.fault(field, fault))
-            .map(|()| text)
+        check_line(&text, min, max).map_err(|fault| self.fault(field, fault)).map(|()| text)
     }
 
     /// An amount of an asset of `decimals` decimals, if it is there.
@@ -182,12 +154,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number within bounds, if it is there.
-    pub fn whole_if(
-        &self,
-        field: &'static str,
-        minimum: i64,
-        maximum: i64,
-    ) -> Result<Option<i64>, Problem> {
+    pub fn whole_if(&self, field: &'static str, minimum: i64, maximum: i64) -> Result<Option<i64>, Problem> {
         let fault = || self.fault(field, Fault::OutOfRange { minimum, maximum });
         match self.given(field)? {
             None => Ok(None),
@@ -255,8 +222,7 @@ mod tests {
 
     #[test]
     fn fields_are_read_by_name_and_unknown_ones_ignored() {
-        let body =
-            fields(r#"{"x":[[[{}]]],"cardName":"Tra\u0076el","amount":10.05,"ok":true,"n":7}"#);
+        let body = fields(r#"{"x":[[[{}]]],"cardName":"Tra\u0076el","amount":10.05,"ok":true,"n":7}"#);
         assert_eq!(body.line("cardName", 1, 50).unwrap(), "Travel");
         assert_eq!(body.amount("amount", 2).unwrap(), Minor(1_005));
         assert!(body.flag("ok").unwrap());
@@ -266,44 +232,16 @@ mod tests {
 
     #[test]
     fn an_error_names_the_field() {
-        let body =
-            fields(r#"{"a":1,"b":null,"c":"x","c":"y","d":{"e":""},"f":"\ud800","g":"a\u0000"}"#);
+        let body = fields(r#"{"a":1,"b":null,"c":"x","c":"y","d":{"e":""},"f":"\ud800","g":"a\u0000"}"#);
         for (problem, field, fault) in [
-            (
-                body.text("a").unwrap_err(),
-                "a",
-                Fault::WrongType("a string"),
-            ),
+            (body.text("a").unwrap_err(), "a", Fault::WrongType("a string")),
             (body.text("b").unwrap_err(), "b", Fault::Missing),
             (body.text("c").unwrap_err(), "c", Fault::Duplicate),
-            (
-                body.object("d").unwrap().line("e", 1, 5).unwrap_err(),
-                "d.e",
-                Fault::TooShort(1),
-            ),
-            (
-                body.text("f").unwrap_err(),
-                "f",
-                Fault::WrongType("a string"),
-            ),
-            (
-                body.line("g", 1, 5).unwrap_err(),
-                "g",
-                Fault::ControlCharacters,
-            ),
-            (
-                body.object("a").unwrap_err(),
-                "a",
-                Fault::WrongType("an object"),
-            ),
-            (
-                body.whole("a", 2, 9).unwrap_err(),
-                "a",
-                Fault::OutOfRange {
-                    minimum: 2,
-                    maximum: 9,
-                },
-            ),
+            (body.object("d").unwrap().line("e", 1, 5).unwrap_err(), "d.e", Fault::TooShort(1)),
+            (body.text("f").unwrap_err(), "f", Fault::WrongType("a string")),
+            (body.line("g", 1, 5).unwrap_err(), "g", Fault::ControlCharacters),
+            (body.object("a").unwrap_err(), "a", Fault::WrongType("an object")),
+            (body.whole("a", 2, 9).unwrap_err(), "a", Fault::OutOfRange { minimum: 2, maximum: 9 }),
         ] {
             assert_eq!(problem, Problem::field(field, fault));
         }
@@ -312,36 +250,15 @@ mod tests {
     #[test]
     fn what_is_no_object_is_malformed() {
         let deep = format!("{{\"a\":{}", "[".repeat(30_000));
-        for body in [
-            "",
-            " ",
-            "[]",
-            "1",
-            "\"a\"",
-            "null",
-            "{",
-            "{\"a\":NaN}",
-            "{}{}",
-            &deep,
-        ] {
-            assert!(
-                matches!(Fields::parse(body.as_bytes()), Err(Problem::Malformed(_))),
-                "{body:.20}"
-            );
+        for body in ["", " ", "[]", "1", "\"a\"", "null", "{", "{\"a\":NaN}", "{}{}", &deep] {
+            assert!(matches!(Fields::parse(body.as_bytes()), Err(Problem::Malformed(_))), "{body:.20}");
         }
-        assert!(matches!(
-            Fields::parse(b"{\"a\":\"\xff\"}"),
-            Err(Problem::Malformed(_))
-        ));
+        assert!(matches!(Fields::parse(b"{\"a\":\"\xff\"}"), Err(Problem::Malformed(_))));
     }
 
     #[test]
     fn deep_json_in_an_unknown_field_is_only_bytes() {
-        let body = format!(
-            "{{\"x\":{}{},\"n\":1}}",
-            "[".repeat(30_000),
-            "]".repeat(30_000)
-        );
+        let body = format!("{{\"x\":{}{},\"n\":1}}", "[".repeat(30_000), "]".repeat(30_000));
         assert_eq!(fields(&body).whole("n", 0, 9).unwrap(), 1);
     }
 }

@@ -29,9 +29,7 @@ impl KeyHash {
     /// What the journal records of the credential: a hash of the hash, that says nothing by itself.
     fn actor(&self) -> u64 {
         let tag = blake3::derive_key("florin 2026 actor", &self.0);
-        u64::from_le_bytes([
-            tag[0], tag[1], tag[2], tag[3], tag[4], tag[5], tag[6], tag[7],
-        ])
+        u64::from_le_bytes([tag[0], tag[1], tag[2], tag[3], tag[4], tag[5], tag[6], tag[7]])
     }
 }
 
@@ -68,10 +66,7 @@ pub struct ApiKey {
 impl ApiKey {
     /// The key `key` of a company.
     pub fn new(company: &str, key: &str) -> Self {
-        Self {
-            hash: KeyHash::of(key),
-            company: company.into(),
-        }
+        Self { hash: KeyHash::of(key), company: company.into() }
     }
 }
 
@@ -94,10 +89,7 @@ impl Keys {
         Self(
             keys.iter()
                 .map(|key| {
-                    let caller = Caller {
-                        company: Arc::clone(&key.company),
-                        actor: key.hash.actor().max(1),
-                    };
+                    let caller = Caller { company: Arc::clone(&key.company), actor: key.hash.actor().max(1) };
                     (key.hash, caller)
                 })
                 .collect(),
@@ -130,17 +122,10 @@ fn credential(headers: &HeaderMap) -> Option<&str> {
         None => None,
         Some(value) => {
             let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-            Some(
-                scheme
-                    .eq_ignore_ascii_case("bearer")
-                    .then(|| token.trim_ascii())?,
-            )
+            Some(scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_ascii())?)
         }
     };
-    let key = headers
-        .get("x-api-key")
-        .map(|value| value.to_str().ok())
-        .map_or(Some(None), |key| key.map(Some))?;
+    let key = headers.get("x-api-key").map(|value| value.to_str().ok()).map_or(Some(None), |key| key.map(Some))?;
     match (bearer, key) {
         (Some(bearer), Some(key)) if bearer != key => None,
         (bearer, key) => bearer.or(key).filter(|key| !key.is_empty()),
@@ -152,31 +137,18 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
-            .collect()
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
     }
 
     #[test]
     fn a_key_is_known_by_its_hash_in_either_header() {
-        let keys = Keys::new(&[
-            ApiKey::new("acme", "old"),
-            ApiKey::new("acme", "new"),
-            ApiKey::new("other", "theirs"),
-        ]);
+        let keys = Keys::new(&[ApiKey::new("acme", "old"), ApiKey::new("acme", "new"), ApiKey::new("other", "theirs")]);
         for (pairs, company) in [
             (&[("authorization", "Bearer old")][..], Some("acme")),
             (&[("authorization", "bearer new")], Some("acme")),
             (&[("x-api-key", "theirs")], Some("other")),
-            (
-                &[("x-api-key", "new"), ("authorization", "Bearer new")],
-                Some("acme"),
-            ),
-            (
-                &[("x-api-key", "new"), ("authorization", "Bearer old")],
-                None,
-            ),
+            (&[("x-api-key", "new"), ("authorization", "Bearer new")], Some("acme")),
+            (&[("x-api-key", "new"), ("authorization", "Bearer old")], None),
             (&[("authorization", "Basic old")], None),
             (&[("authorization", "Bearer ")], None),
             (&[("x-api-key", "wrong")], None),
@@ -192,10 +164,7 @@ mod tests {
     fn a_hash_is_stable_and_is_read_back() {
         let hash = KeyHash::of("key");
         let text = hash.to_string();
-        assert_eq!(
-            text,
-            "6a3b32820376533927fc61494e934be31e310a968ca7da5f8790f1d23c1f07af"
-        );
+        assert_eq!(text, "6a3b32820376533927fc61494e934be31e310a968ca7da5f8790f1d23c1f07af");
         assert_eq!(text.parse::<KeyHash>().unwrap().to_string(), text);
         assert_eq!("zz".parse::<KeyHash>().unwrap_err(), Error);
         assert_eq!(format!("{hash:?}"), "KeyHash(…)");

@@ -24,14 +24,8 @@ pub fn route<S: Clone + Send + Sync + 'static>(mut document: OpenApi, prefix: &s
             async move {
                 (
                     [
-                        (
-                            header::CONTENT_TYPE,
-                            HeaderValue::from_static("application/json"),
-                        ),
-                        (
-                            header::CACHE_CONTROL,
-                            HeaderValue::from_static("max-age=300"),
-                        ),
+                        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+                        (header::CACHE_CONTROL, HeaderValue::from_static("max-age=300")),
                     ],
                     text,
                 )

@@ -12,9 +12,7 @@ use axum::{
 pub fn address(headers: &HeaderMap, extensions: &Extensions, hops: usize) -> IpAddr {
     let peer = extensions
         .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| {
-            info.0.ip().to_canonical()
-        });
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip().to_canonical());
     if hops == 0 {
         return peer;
     }
@@ -40,17 +38,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append("x-forwarded-for", "6.6.6.6, 1.2.3.4".parse().unwrap());
         headers.append("x-forwarded-for", "10.0.0.2".parse().unwrap());
-        for (hops, address_text) in [
-            (0, "10.0.0.1"),
-            (1, "10.0.0.2"),
-            (2, "1.2.3.4"),
-            (3, "6.6.6.6"),
-            (4, "10.0.0.1"),
-        ] {
-            assert_eq!(
-                address(&headers, &extensions, hops).to_string(),
-                address_text
-            );
+        for (hops, address_text) in [(0, "10.0.0.1"), (1, "10.0.0.2"), (2, "1.2.3.4"), (3, "6.6.6.6"), (4, "10.0.0.1")]
+        {
+            assert_eq!(address(&headers, &extensions, hops).to_string(), address_text);
         }
     }
 }

@@ -100,17 +100,8 @@ pub struct Told {
 
 impl Told {
     /// A problem without figures.
-    pub fn new(
-        status: StatusCode,
-        code: &'static str,
-        message: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            details: Details::default(),
-        }
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, message: message.into(), details: Details::default() }
     }
 
     /// With figures.
@@ -123,35 +114,24 @@ impl Told {
     /// What a problem is told as.
     pub fn of(problem: &Problem) -> Self {
         match problem {
-            Problem::Unauthorized => Self::new(
-                StatusCode::UNAUTHORIZED,
-                "unauthorized",
-                "The API key is missing or not valid.",
-            ),
-            Problem::NotFound => Self::new(
-                StatusCode::NOT_FOUND,
-                "not_found",
-                "There is nothing here by that id or path.",
-            ),
+            Problem::Unauthorized => {
+                Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "The API key is missing or not valid.")
+            }
+            Problem::NotFound => {
+                Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here by that id or path.")
+            }
             Problem::MethodNotAllowed => Self::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
                 "This path does not have this method; see the Allow header.",
             ),
-            Problem::BodyTooLarge { bytes_max } => Self::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "payload_too_large",
-                "The body is too large.",
-            )
-            .details(Details::default().with(
-                "maximum_bytes",
-                Detail::Number(i64::try_from(*bytes_max).unwrap_or(i64::MAX)),
-            )),
-            Problem::BodyTimeout => Self::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "timeout",
-                "The body did not come in time.",
-            ),
+            Problem::BodyTooLarge { bytes_max } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is too large.").details(
+                    Details::default()
+                        .with("maximum_bytes", Detail::Number(i64::try_from(*bytes_max).unwrap_or(i64::MAX))),
+                )
+            }
+            Problem::BodyTimeout => Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The body did not come in time."),
             Problem::MediaType => Self::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
@@ -159,29 +139,17 @@ impl Told {
             ),
             Problem::Malformed(why) => Self::invalid(format!("Invalid request: {why}.")),
             Problem::Field { field, fault } => Self::invalid(format!("{field} {}.", fault.text()))
-                .details(of_fault(
-                    Details::default().text("field", field.clone()),
-                    fault,
-                )),
-            Problem::RateLimited { retry_after_s } => Self::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "rate_limited",
-                "Too many requests; try again later.",
-            )
-            .details(retry(*retry_after_s)),
+                .details(of_fault(Details::default().text("field", field.clone()), fault)),
+            Problem::RateLimited { retry_after_s } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests; try again later.")
+                    .details(retry(*retry_after_s))
+            }
             Problem::Busy { retry_after_s } => {
                 Self::busy("Busy; send the same request again.").details(retry(*retry_after_s))
             }
-            Problem::Behind => Self::busy("The position asked for is not reached yet; try again.")
-                .details(retry(1)),
-            Problem::IssuerUnavailable => {
-                Self::busy("The card issuer cannot be reached; try again.").details(retry(1))
-            }
-            Problem::Rejected {
-                reject,
-                field,
-                decimals,
-            } => Self::of_reject(reject, *field, *decimals),
+            Problem::Behind => Self::busy("The position asked for is not reached yet; try again.").details(retry(1)),
+            Problem::IssuerUnavailable => Self::busy("The card issuer cannot be reached; try again.").details(retry(1)),
+            Problem::Rejected { reject, field, decimals } => Self::of_reject(reject, *field, *decimals),
             Problem::Internal => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
@@ -220,47 +188,34 @@ impl Told {
             Reason::AmountNotPositive | Reason::AmountBelowMinimum | Reason::AmountAboveMaximum => {
                 return Self::of_bound(reject, field.unwrap_or("amount"), decimals);
             }
-            Reason::InsufficientBalance => Self::conflict(
-                "insufficient_balance",
-                "There is not enough money in the wallet or on the card.",
-            ),
-            Reason::CardLimitReached => Self::conflict(
-                "card_limit_reached",
-                "The user has as many cards as is allowed.",
-            ),
-            Reason::ChangePending => Self::conflict(
-                "change_pending",
-                "Another change of the card is waiting for the issuer.",
-            ),
-            Reason::IdempotencyConflict => Self::conflict(
-                "idempotency_conflict",
-                "The idempotency key was used with other content.",
-            ),
+            Reason::InsufficientBalance => {
+                Self::conflict("insufficient_balance", "There is not enough money in the wallet or on the card.")
+            }
+            Reason::CardLimitReached => {
+                Self::conflict("card_limit_reached", "The user has as many cards as is allowed.")
+            }
+            Reason::ChangePending => {
+                Self::conflict("change_pending", "Another change of the card is waiting for the issuer.")
+            }
+            Reason::IdempotencyConflict => {
+                Self::conflict("idempotency_conflict", "The idempotency key was used with other content.")
+            }
             Reason::InvalidStatus | Reason::FraudBlock => {
                 Self::conflict("invalid_status", "The card's status does not allow this.")
             }
             Reason::UserExists => Self::conflict("user_exists", "The user is registered already."),
-            Reason::CardExists | Reason::AuthorizationExists => {
-                Self::conflict("already_exists", "It exists already.")
-            }
+            Reason::CardExists | Reason::AuthorizationExists => Self::conflict("already_exists", "It exists already."),
             Reason::NothingToChange => Self::conflict("nothing_to_change", "Nothing would change."),
             Reason::AppealOpen => Self::conflict("appeal_open", "An appeal is open already."),
-            Reason::CapabilityInactive => Self::conflict(
-                "capability_inactive",
-                "The user's verification does not allow this kind of card.",
-            ),
+            Reason::CapabilityInactive => {
+                Self::conflict("capability_inactive", "The user's verification does not allow this kind of card.")
+            }
             Reason::HoldClosed => Self::conflict("hold_closed", "The hold is no longer open."),
             Reason::NothingOwed => Self::conflict("nothing_owed", "Nothing is owed."),
             Reason::NothingPending => Self::conflict("nothing_pending", "Nothing is pending."),
             Reason::NotDue => Self::conflict("not_due", "It is not due yet."),
-            Reason::NotPrepaid => {
-                Self::conflict("not_prepaid", "The card has no balance of its own.")
-            }
-            Reason::WrongClass => Self::new(
-                StatusCode::FORBIDDEN,
-                "forbidden",
-                "This caller may not do this.",
-            ),
+            Reason::NotPrepaid => Self::conflict("not_prepaid", "The card has no balance of its own."),
+            Reason::WrongClass => Self::new(StatusCode::FORBIDDEN, "forbidden", "This caller may not do this."),
             Reason::TooOld
             | Reason::PolicyRefused
             | Reason::InvalidField
@@ -290,23 +245,15 @@ impl Told {
             _ => ("minimum", "at least"),
         };
         let limit = reject.figure(Figure::Limit).unwrap_or(1);
-        let details = Details::default()
-            .text("field", field)
-            .text("bound", bound)
-            .with(bound, Detail::Money(money(limit)));
+        let details =
+            Details::default().text("field", field).text("bound", bound).with(bound, Detail::Money(money(limit)));
         Self::invalid(format!("{field} must be {words} {}.", money(limit))).details(details)
     }
 }
 
 impl IntoResponse for Told {
     fn into_response(self) -> Response {
-        let body = ErrorBody {
-            error: ErrorFields {
-                code: self.code,
-                message: self.message,
-                details: self.details,
-            },
-        };
+        let body = ErrorBody { error: ErrorFields { code: self.code, message: self.message, details: self.details } };
         json(self.status, &body)
     }
 }
@@ -342,19 +289,15 @@ fn retry(retry_after_s: u64) -> Details {
 fn of_fault(details: Details, fault: &Fault) -> Details {
     let length = |length: &usize| Detail::Number(i64::try_from(*length).unwrap_or(i64::MAX));
     match fault {
-        Fault::TooShort(minimum) => details
-            .text("bound", "minimum_length")
-            .with("minimum_length", length(minimum)),
-        Fault::TooLong(maximum) => details
-            .text("bound", "maximum_length")
-            .with("maximum_length", length(maximum)),
+        Fault::TooShort(minimum) => details.text("bound", "minimum_length").with("minimum_length", length(minimum)),
+        Fault::TooLong(maximum) => details.text("bound", "maximum_length").with("maximum_length", length(maximum)),
         Fault::OutOfRange { minimum, maximum } => details
             .text("bound", "range")
             .with("minimum", Detail::Number(*minimum))
             .with("maximum", Detail::Number(*maximum)),
-        Fault::Amount(super::amount::Error::TooManyDecimals(decimals)) => details
-            .text("bound", "decimals")
-            .with("decimals", Detail::Number(i64::from(*decimals))),
+        Fault::Amount(super::amount::Error::TooManyDecimals(decimals)) => {
+            details.text("bound", "decimals").with("decimals", Detail::Number(i64::from(*decimals)))
+        }
         _ => details,
     }
 }
@@ -370,10 +313,7 @@ fn figures(reject: &Reject, decimals: u8) -> Details {
             Figure::Amount => details.with("amount", money),
             Figure::Limit => details.with("limit", Detail::Number(*value)),
             Figure::Used => details.with("used", Detail::Number(*value)),
-            Figure::RetryAt => details.with(
-                "retry_at",
-                Detail::Time(Time(u64::try_from(*value).unwrap_or(0))),
-            ),
+            Figure::RetryAt => details.with("retry_at", Detail::Time(Time(u64::try_from(*value).unwrap_or(0)))),
             Figure::Status => match u8::try_from(*value).ok().and_then(Status::from_code) {
                 Some(status) => details.text("status", shown(status)),
                 None => details,
@@ -400,37 +340,25 @@ pub const fn shown(status: Status) -> &'static str {
     }
 }
 
-fn field_word(code: i64) -> Option<&'static str> {
+/// The name of an engine's field as a word of the APIs: `EffectiveAt` is `effective_at`.
+fn field_word(code: i64) -> Option<String> {
     use florin_engine::reject::Field;
 
     let field = u8::try_from(code).ok().and_then(Field::from_code)?;
-    Some(match field {
-        Field::Profile => "profile",
-        Field::Reference => "reference",
-        Field::Reason => "reason",
-        Field::Message => "message",
-        Field::Merchant => "merchant",
-        Field::Company => "company",
-        Field::Levels => "levels",
-        Field::Limits => "limits",
-        Field::Amount => "amount",
-        Field::Provider => "provider",
-        Field::Country => "country",
-        Field::CardId => "card_id",
-        Field::EffectiveAt => "effective_at",
-        Field::Initial => "initial",
-        Field::Outcome => "outcome",
-        Field::Date => "date",
-    })
+    let mut word = String::new();
+    for letter in format!("{field:?}").chars() {
+        if letter.is_ascii_uppercase() && !word.is_empty() {
+            word.push('_');
+        }
+        word.push(letter.to_ascii_lowercase());
+    }
+    Some(word)
 }
 
 /// A lower-case fragment as a sentence.
 fn sentence(fragment: &str) -> String {
     let mut characters = fragment.chars();
-    let first = characters
-        .next()
-        .map(|first| first.to_ascii_uppercase())
-        .unwrap_or_default();
+    let first = characters.next().map(|first| first.to_ascii_uppercase()).unwrap_or_default();
     format!("{first}{}.", characters.as_str())
 }
 
@@ -441,21 +369,13 @@ mod tests {
     fn body(problem: &Problem) -> (u16, String) {
         let told = Told::of(problem);
         let status = told.status.as_u16();
-        let body = ErrorBody {
-            error: ErrorFields {
-                code: told.code,
-                message: told.message,
-                details: told.details,
-            },
-        };
+        let body = ErrorBody { error: ErrorFields { code: told.code, message: told.message, details: told.details } };
         (status, serde_json::to_string(&body).unwrap())
     }
 
     #[test]
     fn a_bound_names_field_and_bound_with_exact_decimals() {
-        let reject = Reject::new(Reason::AmountBelowMinimum)
-            .with(Figure::Limit, 2_500)
-            .with(Figure::Amount, 2_499);
+        let reject = Reject::new(Reason::AmountBelowMinimum).with(Figure::Limit, 2_500).with(Figure::Amount, 2_499);
         assert_eq!(
             body(&Problem::rejected(reject, Some("initialBalance"), 2)),
             (
@@ -473,16 +393,12 @@ mod tests {
 
     #[test]
     fn too_little_money_says_needed_and_available() {
-        let reject = Reject::new(Reason::InsufficientBalance)
-            .with(Figure::Needed, 10_800)
-            .with(Figure::Available, 2_050);
+        let reject =
+            Reject::new(Reason::InsufficientBalance).with(Figure::Needed, 10_800).with(Figure::Available, 2_050);
         let (status, body) = body(&Problem::rejected(reject, None, 2));
         assert_eq!(status, 409);
         assert!(body.contains(r#""code":"insufficient_balance""#), "{body}");
-        assert!(
-            body.contains(r#""details":{"needed":108.00,"available":20.50}"#),
-            "{body}"
-        );
+        assert!(body.contains(r#""details":{"needed":108.00,"available":20.50}"#), "{body}");
     }
 
     #[test]
@@ -493,6 +409,14 @@ mod tests {
             assert!(expected, "{reason:?} is told as {}", told.status);
             assert!(!told.code.is_empty());
         }
+    }
+
+    #[test]
+    fn a_field_out_of_form_is_named() {
+        use florin_engine::reject::Field;
+
+        let told = Told::of(&Problem::rejected(Reject::field(Field::EffectiveAt), None, 2));
+        assert_eq!(told.details, Details::default().text("field", "effective_at"));
     }
 
     #[test]

@@ -37,27 +37,17 @@ impl At {
             .and_then(Self::parse)
             .filter(|at| at.partition < partitions)
             .map(Some)
-            .ok_or_else(|| {
-                Problem::field(
-                    "X-Florin-Position",
-                    Fault::Form("a position as an answer gave it"),
-                )
-            })
+            .ok_or_else(|| Problem::field("X-Florin-Position", Fault::Form("a position as an answer gave it")))
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let digits = |text: &str| {
-            (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then_some(())
-        };
+        let digits = |text: &str| (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then_some(());
         let (partition, rest) = text.split_once('-')?;
         let (index, entry) = rest.split_once('.')?;
         [partition, index, entry].into_iter().try_for_each(digits)?;
         let index = index.parse().ok().filter(|index: &u64| *index < 1 << 44)?;
         let entry = entry.parse().ok().filter(|entry: &u32| *entry < 1 << 20)?;
-        Some(Self {
-            partition: partition.parse().ok()?,
-            position: Position::new(index, entry),
-        })
+        Some(Self { partition: partition.parse().ok()?, position: Position::new(index, entry) })
     }
 }
 
@@ -67,10 +57,7 @@ mod tests {
 
     #[test]
     fn a_position_is_read_as_it_was_written() {
-        let at = At {
-            partition: 3,
-            position: Position::new(120, 7),
-        };
+        let at = At { partition: 3, position: Position::new(120, 7) };
         let headers = HeaderMap::from_iter([(POSITION, at.header())]);
         assert_eq!(at.header(), "3-120.7");
         assert_eq!(At::asked(&headers, 4), Ok(Some(at)));
@@ -80,17 +67,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in [
-            "",
-            "1",
-            "1-2",
-            "-1.2",
-            "1-+2.3",
-            "1-2.1048576",
-            "1-17592186044416.0",
-            "x-1.2",
-            "1-2.3.4",
-        ] {
+        for text in ["", "1", "1-2", "-1.2", "1-+2.3", "1-2.1048576", "1-17592186044416.0", "x-1.2", "1-2.3.4"] {
             let headers = HeaderMap::from_iter([(POSITION, HeaderValue::from_str(text).unwrap())]);
             assert!(At::asked(&headers, 4096).is_err(), "{text}");
         }

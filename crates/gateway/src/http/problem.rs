@@ -44,7 +44,6 @@ impl Fault {
         match self {
             Self::Missing => "is required".into(),
             Self::Duplicate => "is given twice".into(),
-            Self::WrongType(expected) => format!("must be {expected}").into(),
             Self::Amount(error) => error.to_string().into(),
             Self::TooShort(1) => "must not be empty".into(),
             Self::TooShort(minimum) => format!("must have at least {minimum} characters").into(),
@@ -53,7 +52,7 @@ impl Fault {
             Self::OutOfRange { minimum, maximum } => {
                 format!("must be a whole number from {minimum} to {maximum}").into()
             }
-            Self::Form(expected) => format!("must be {expected}").into(),
+            Self::WrongType(expected) | Self::Form(expected) => format!("must be {expected}").into(),
         }
     }
 }
@@ -115,10 +114,7 @@ pub enum Problem {
 impl Problem {
     /// A field with its fault.
     pub fn field(field: impl Into<Cow<'static, str>>, fault: Fault) -> Self {
-        Self::Field {
-            field: field.into(),
-            fault,
-        }
+        Self::Field { field: field.into(), fault }
     }
 
     /// A missing field.
@@ -134,19 +130,13 @@ impl Problem {
 
     /// A reject, with the field that amount bounds are about and the decimals of its money.
     pub const fn rejected(reject: Reject, field: Option<&'static str>, decimals: u8) -> Self {
-        Self::Rejected {
-            reject,
-            field,
-            decimals,
-        }
+        Self::Rejected { reject, field, decimals }
     }
 
     /// Seconds to wait before a retry, where a retry can help by itself.
     pub const fn retry_after_s(&self) -> Option<u64> {
         match self {
-            Self::RateLimited { retry_after_s } | Self::Busy { retry_after_s } => {
-                Some(*retry_after_s)
-            }
+            Self::RateLimited { retry_after_s } | Self::Busy { retry_after_s } => Some(*retry_after_s),
             Self::Behind | Self::IssuerUnavailable => Some(1),
             _ => None,
         }
@@ -194,10 +184,7 @@ impl<D> std::fmt::Debug for Failure<D> {
 
 impl<D> From<Problem> for Failure<D> {
     fn from(problem: Problem) -> Self {
-        Self {
-            problem,
-            dialect: PhantomData,
-        }
+        Self { problem, dialect: PhantomData }
     }
 }
 

@@ -20,31 +20,41 @@ use super::problem::Problem;
 /// After how many checks a limiter forgets what has recovered.
 const SWEEP_EVERY: u32 = 4096;
 
-/// So many per span of time; so many at once to begin with.
+/// So many per span of time, and so many at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// How many, and how many at once.
+    /// How many.
     pub count: NonZeroU32,
     /// In how long.
     pub per: Duration,
+    /// How many at once.
+    pub burst: NonZeroU32,
 }
 
 impl Rate {
-    /// `count` per `per`; `None` for a count or a span of zero.
+    /// `count` per `per`, all of them at once if need be; `None`, which is no limit, for a count or a span of zero.
     pub fn new(count: u32, per: Duration) -> Option<Self> {
         let count = NonZeroU32::new(count)?;
-        (!per.is_zero()).then_some(Self { count, per })
+        let burst = count;
+        (!per.is_zero()).then_some(Self { count, per, burst })
+    }
+
+    /// The same, with at most `burst` at once; 0 leaves it.
+    #[must_use]
+    pub fn burst(mut self, burst: u32) -> Self {
+        self.burst = NonZeroU32::new(burst).unwrap_or(self.burst);
+        self
     }
 
     fn quota(self) -> Option<Quota> {
-        Some(Quota::with_period(self.per / self.count.get())?.allow_burst(self.count))
+        Some(Quota::with_period(self.per / self.count.get())?.allow_burst(self.burst))
     }
 }
 
 /// A limiter over keys of one kind; without a rate it lets everything pass.
 #[derive(Debug)]
 pub struct Limiter<K: Hash + Eq + Clone> {
-    limiter: Option<DefaultKeyedRateLimiter<K>>,
+    known: Option<DefaultKeyedRateLimiter<K>>,
     clock: DefaultClock,
     checks: AtomicU32,
 }
@@ -53,7 +63,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
     /// A limiter of a rate; `None`: no limit.
     pub fn new(rate: Option<Rate>) -> Self {
         Self {
-            limiter: rate.and_then(Rate::quota).map(RateLimiter::keyed),
+            known: rate.and_then(Rate::quota).map(RateLimiter::keyed),
             clock: DefaultClock::default(),
             checks: AtomicU32::new(0),
         }
@@ -61,7 +71,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
 
     /// Counts one; [`Problem::RateLimited`] when it is one too many.
     pub fn check(&self, key: &K) -> Result<(), Problem> {
-        let Some(limiter) = &self.limiter else {
+        let Some(limiter) = &self.known else {
             return Ok(());
         };
         if self.checks.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
@@ -70,9 +80,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         }
         limiter.check_key(key).map_err(|until| {
             let wait = until.wait_time_from(self.clock.now());
-            Problem::RateLimited {
-                retry_after_s: wait.as_secs() + u64::from(wait.subsec_nanos() > 0),
-            }
+            Problem::RateLimited { retry_after_s: wait.as_secs() + u64::from(wait.subsec_nanos() > 0) }
         })
     }
 }
@@ -93,13 +101,8 @@ pub struct Rates {
 impl Default for Rates {
     /// Keys and addresses unlimited, 60 refused credentials a minute, 30 reveals a minute.
     fn default() -> Self {
-        let minute = Duration::from_secs(60);
-        Self {
-            per_key: None,
-            per_address: None,
-            refused: Rate::new(60, minute),
-            reveals: Rate::new(30, minute),
-        }
+        let minute = Duration::from_mins(1);
+        Self { per_key: None, per_address: None, refused: Rate::new(60, minute), reveals: Rate::new(30, minute) }
     }
 }
 
@@ -157,7 +160,7 @@ mod tests {
         for key in 0..3 * SWEEP_EVERY {
             assert_eq!(limiter.check(&key), Ok(()));
         }
-        let held = limiter.limiter.as_ref().map_or(0, RateLimiter::len);
+        let held = limiter.known.as_ref().map_or(0, RateLimiter::len);
         assert!(held <= SWEEP_EVERY as usize, "{held} keys held");
     }
 }

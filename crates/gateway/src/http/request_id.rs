@@ -19,19 +19,13 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// The id of a request; `None` in the caller's place is filled by one that is unique within this run.
 pub fn of(headers: &HeaderMap) -> HeaderValue {
-    headers
-        .get(HEADER)
-        .filter(|id| sane(id.as_bytes()))
-        .cloned()
-        .unwrap_or_else(next)
+    headers.get(HEADER).filter(|id| sane(id.as_bytes())).cloned().unwrap_or_else(next)
 }
 
 /// 1–128 letters, digits, `-`, `_`, `.`, `:`, `/`, `+`, `=`: nothing that could break a log line.
 fn sane(id: &[u8]) -> bool {
     (1..=BYTES_MAX).contains(&id.len())
-        && id
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte))
+        && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte))
 }
 
 fn next() -> HeaderValue {
@@ -61,12 +55,7 @@ mod tests {
         let made = of(&headers);
         assert_eq!(made.len(), 29);
         assert_ne!(made, of(&headers));
-        for (given, kept) in [
-            ("a-B_9.:/+=", true),
-            ("", false),
-            ("a b", false),
-            ("a\"b", false),
-        ] {
+        for (given, kept) in [("a-B_9.:/+=", true), ("", false), ("a b", false), ("a\"b", false)] {
             headers.insert(HEADER, HeaderValue::from_str(given).unwrap());
             assert_eq!(of(&headers) == given, kept, "{given}");
         }

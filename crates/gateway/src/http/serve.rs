@@ -5,14 +5,12 @@ use std::{future::Future, io, net::SocketAddr, time::Duration};
 use axum::{Router, serve::ListenerExt};
 use tokio::{net::TcpListener, sync::watch};
 
-/// How long connections may take to end once shutdown has begun.
-pub const DRAIN: Duration = Duration::from_secs(10);
-
 /// Serves until `shutdown` resolves, then stops accepting, lets the requests under way finish, and returns at the latest
-/// after [`DRAIN`].
+/// after `drain`.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    drain: Duration,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     // Answers are small and waited for: they must not wait for more to send.
@@ -25,8 +23,6 @@ pub async fn serve(
     let told = async move {
         shutdown.await;
         stopping.send_replace(true);
-        // Held until the drain is over, so that `stopped` sees the change and not a closed channel.
-        std::future::pending::<()>().await;
     };
     let told = tokio::spawn(told);
     let mut graceful = stopped.clone();
@@ -36,12 +32,12 @@ pub async fn serve(
     });
     let late = async move {
         let _ = stopped.wait_for(|stop| *stop).await;
-        tokio::time::sleep(DRAIN).await;
+        tokio::time::sleep(drain).await;
     };
     let done = tokio::select! {
         done = serving.into_future() => done,
         () = late => {
-            tracing::warn!("connections were still open {DRAIN:?} after the shutdown began");
+            tracing::warn!("connections were still open {drain:?} after the shutdown began");
             Ok(())
         }
     };

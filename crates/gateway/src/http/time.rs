@@ -34,10 +34,7 @@ mod tests {
     #[test]
     fn a_time_is_utc_with_milliseconds() {
         assert_eq!(Time(0).to_string(), "1970-01-01T00:00:00.000Z");
-        assert_eq!(
-            serde_json::to_string(&Time(1_700_000_000_123)).unwrap(),
-            "\"2023-11-14T22:13:20.123Z\""
-        );
+        assert_eq!(serde_json::to_string(&Time(1_700_000_000_123)).unwrap(), "\"2023-11-14T22:13:20.123Z\"");
         assert_eq!(Time(u64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
     }
 }

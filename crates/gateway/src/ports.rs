@@ -1,0 +1,100 @@
+//! What is behind the gateway: the ports it is given, and the traits of those that it cannot name.
+//!
+//! Dead letters and followers belong to workers, which the gateway does not know; whoever wires the process adapts them.
+
+use std::sync::Arc;
+
+use florin_engine::ids::{AccountId, CardId, Position};
+use florin_issuer::{Issuer, Sandbox};
+use florin_processor::Handle;
+use florin_projector::Views;
+use florin_vault::Vault;
+use thiserror::Error;
+
+/// Everything behind the gateway. Cheap to clone.
+#[derive(Clone)]
+pub struct Ports {
+    /// Where commands go.
+    pub handle: Handle,
+    /// Where answers are read.
+    pub views: Views,
+    /// Pseudonyms, digests, personal data.
+    pub vault: Vault,
+    /// Who reveals numbers and codes.
+    pub issuer: Arc<dyn Issuer>,
+    /// What settlement gave up; `None` where no settlement runs in this process.
+    pub dead_letters: Option<Arc<dyn DeadLetters>>,
+    /// The sandbox issuer, where that is the issuer.
+    pub sandbox: Option<Arc<Sandbox>>,
+    /// Who follows the journal, and how far behind it is.
+    pub followers: Arc<dyn Followers>,
+}
+
+/// Why dead letters cannot be had.
+#[derive(Debug, Error)]
+#[error("the dead letters cannot be reached")]
+pub struct Error(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// An item that a queue gave up after its last try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its id: stable, opaque, 1–64 visible ASCII characters.
+    pub id: String,
+    /// Which queue: `settlement`, `webhooks`.
+    pub queue: String,
+    /// The account it is about.
+    pub account: AccountId,
+    /// The card it is about; nil: none.
+    pub card: CardId,
+    /// What was to be done, in words.
+    pub task: String,
+    /// How often it was tried.
+    pub tries: u32,
+    /// What went wrong the last time.
+    pub error: String,
+    /// Since when it is dead, ms since 1970.
+    pub since_ms: u64,
+}
+
+/// The dead letters of all queues. Calls may block on a small store.
+pub trait DeadLetters: Send + Sync {
+    /// At most `limit`, oldest first.
+    fn list(&self, limit: usize) -> Result<Vec<DeadLetter>, Error>;
+    /// Puts one back on its queue as new; `false`: there is none of this id.
+    fn retry(&self, id: &str) -> Result<bool, Error>;
+    /// Gives one up for good; `false`: there is none of this id.
+    fn drop(&self, id: &str) -> Result<bool, Error>;
+}
+
+/// One follower of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Follower {
+    /// What it is called: `projector`, `settlement`.
+    pub name: String,
+    /// Which partition it follows.
+    pub partition: u16,
+    /// What it has applied.
+    pub position: Position,
+    /// Records it is behind the durable journal.
+    pub behind_records: u64,
+}
+
+/// Whoever follows the journal.
+pub trait Followers: Send + Sync {
+    /// All followers of all partitions, by name, then partition.
+    fn followers(&self) -> Vec<Follower>;
+}
+
+/// The projector alone.
+impl Followers for Views {
+    fn followers(&self) -> Vec<Follower> {
+        (0..self.partitions())
+            .map(|partition| Follower {
+                name: "projector".to_owned(),
+                partition,
+                position: self.position(partition),
+                behind_records: self.lag(partition),
+            })
+            .collect()
+    }
+}
