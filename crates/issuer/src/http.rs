@@ -157,13 +157,15 @@ impl Http {
     async fn send_status(&self, request: StatusRequest) -> Result<Answer<()>, crate::Error> {
         let path = format!("v1/cards/{}/status", request.card_id);
         let body = StatusBody { request_id: request.request_id, change: request.change, status: request.status };
-        self.write(Method::PUT, &path, request.request_id, &body).await.map(nothing)
+        let answer = self.write(Method::PUT, &path, request.request_id, &body).await?;
+        Ok(nothing(&answer))
     }
 
     async fn send_limits(&self, request: LimitsRequest) -> Result<Answer<()>, crate::Error> {
         let path = format!("v1/cards/{}/limits", request.card_id);
         let body = LimitsBody { request_id: request.request_id, change: request.change, limits: request.limits };
-        self.write(Method::PUT, &path, request.request_id, &body).await.map(nothing)
+        let answer = self.write(Method::PUT, &path, request.request_id, &body).await?;
+        Ok(nothing(&answer))
     }
 
     async fn ask_state(&self, request_id: Uuid) -> Result<RequestState, crate::Error> {
@@ -268,10 +270,10 @@ fn to_json(body: &impl Serialize) -> Result<Vec<u8>, crate::Error> {
     serde_json::to_vec(body).map_err(|_| crate::Error::Protocol("a request that is not JSON"))
 }
 
-fn nothing(answer: Answer<Empty>) -> Answer<()> {
+fn nothing(answer: &Answer<Empty>) -> Answer<()> {
     match answer {
         Answer::Done(Empty {}) => Answer::Done(()),
-        Answer::Refused(refusal) => Answer::Refused(refusal),
+        Answer::Refused(refusal) => Answer::Refused(*refusal),
     }
 }
 

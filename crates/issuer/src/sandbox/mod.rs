@@ -138,7 +138,7 @@ impl Sandbox {
 
     /// All cards, in the order of our ids.
     pub async fn cards(&self) -> Result<Vec<CardView>, Error> {
-        let cards = self.0.store.read(|snapshot| snapshot.cards()).await?;
+        let cards = self.0.store.read(store::Snapshot::cards).await?;
         Ok(cards.into_iter().map(|(card_id, card)| view(card_id, &card)).collect())
     }
 

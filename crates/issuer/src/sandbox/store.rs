@@ -228,14 +228,11 @@ fn check_key(database: &Database, keys: &pan::Keys) -> Result<(), Error> {
         Tables::open(&transaction)?;
         let mut meta = transaction.open_table(META).map_err(storage)?;
         let check = meta.get(KEY_CHECK).map_err(storage)?.map(|row| row.value().to_vec());
-        match check {
-            Some(check) => {
-                keys.open(&[0; 16], KEY_CHECK, &check).map_err(|_| vault(florin_vault::Error::WrongMasterKey))?;
-            }
-            None => {
-                let check = keys.seal(&[0; 16], KEY_CHECK, &[]).map_err(vault)?;
-                meta.insert(KEY_CHECK, check.as_slice()).map_err(storage)?;
-            }
+        if let Some(check) = check {
+            keys.open(&[0; 16], KEY_CHECK, &check).map_err(|_| vault(florin_vault::Error::WrongMasterKey))?;
+        } else {
+            let check = keys.seal(&[0; 16], KEY_CHECK, &[]).map_err(vault)?;
+            meta.insert(KEY_CHECK, check.as_slice()).map_err(storage)?;
         }
     }
     transaction.commit().map_err(storage)

@@ -75,7 +75,10 @@ pub(crate) fn abandon(
         tables.put_card(card_id, &card)?;
         end = Abandoned::Terminated;
     }
-    request.outcome = Some(Outcome::Refused(Refusal::Abandoned));
+    // What was refused before stays refused for its own reason: either way there is no card.
+    if !matches!(request.outcome, Some(Outcome::Refused(_))) {
+        request.outcome = Some(Outcome::Refused(Refusal::Abandoned));
+    }
     tables.put_request(request_id, &request)?;
     Ok(Ok(end))
 }
