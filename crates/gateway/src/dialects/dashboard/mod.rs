@@ -17,9 +17,6 @@ mod top_up;
 mod transactions;
 mod wire;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 
 use axum::{

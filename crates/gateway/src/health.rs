@@ -1,0 +1,94 @@
+//! `/healthz` and `/readyz` of every listener, `/metrics` of the ops listener.
+//!
+//! Healthy means that the process answers. Ready means that every partition decides and that the views are at hand; a load
+//! balancer should send requests only then.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Serialize;
+
+use crate::{http::plain::json, ports::Ports};
+
+/// How long a partition may take to say how it is.
+const ASKED_WITHIN: Duration = Duration::from_secs(1);
+/// How many records the views may be behind once they were caught up: more, and reads would be told to come back.
+const LAG_MAX: u64 = 1_000;
+
+#[derive(Clone)]
+struct Probe {
+    ports: Ports,
+    caught_up: Arc<AtomicBool>,
+}
+
+/// What is in the way of being ready.
+#[derive(Serialize)]
+struct Readiness {
+    ready: bool,
+    reasons: Vec<String>,
+}
+
+/// `/healthz` and `/readyz`.
+pub fn routes(ports: &Ports) -> Router {
+    let probe = Probe { ports: ports.clone(), caught_up: Arc::new(AtomicBool::new(false)) };
+    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).with_state(probe)
+}
+
+/// `/metrics`, in the format of Prometheus.
+pub fn metrics_route(handle: PrometheusHandle) -> Router {
+    let render = async move |State(handle): State<PrometheusHandle>| {
+        let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+        ([(header::CONTENT_TYPE, text)], handle.render())
+    };
+    Router::new().route("/metrics", get(render)).with_state(handle)
+}
+
+async fn ready(State(probe): State<Probe>) -> Response {
+    let mut reasons = Vec::new();
+    for partition in 0..probe.ports.handle.partitions() {
+        let asked = probe.ports.handle.status(partition);
+        match tokio::time::timeout(ASKED_WITHIN, asked).await {
+            Ok(Ok(status)) => {
+                if let Some(refused) = status.clock_refused {
+                    reasons.push(refused.to_string());
+                } else if status.policy == 0 {
+                    reasons.push(format!("partition {partition} has no policy"));
+                }
+            }
+            Ok(Err(error)) => reasons.push(error.to_string()),
+            Err(_) => reasons.push(format!("partition {partition} does not answer")),
+        }
+    }
+    reasons.extend(probe.views_behind());
+    let ready = reasons.is_empty();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    json(status, &Readiness { ready, reasons }).into_response()
+}
+
+impl Probe {
+    /// The views are at hand once they were at the journal's end, as long as they do not fall far behind it.
+    fn views_behind(&self) -> Option<String> {
+        let views = &self.ports.views;
+        if views.caught_up() {
+            self.caught_up.store(true, Ordering::Relaxed);
+            return None;
+        }
+        let lag = (0..views.partitions()).map(|partition| views.lag(partition));
+        let lag = lag.max().unwrap_or(0);
+        let near = lag <= LAG_MAX && self.caught_up.load(Ordering::Relaxed);
+        (!near).then(|| format!("the views are {lag} records behind"))
+    }
+}
