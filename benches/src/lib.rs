@@ -1,1 +1,3 @@
-//! Criterion benches live in `benches/`.
+//! What the criterion benches in `benches/` share.
+
+pub mod top_ups;
