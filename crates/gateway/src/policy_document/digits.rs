@@ -11,7 +11,7 @@ use crate::http::amount::{self, Money};
 
 /// A decimal as written: a JSON number without sign or exponent, or a string of the same digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Digits(String);
+pub(super) struct Digits(String);
 
 impl Digits {
     /// An amount in major units, from minor units of an asset with `decimals` decimals.
@@ -26,26 +26,16 @@ impl Digits {
 
     /// A factor in percent. A factor is below 10¹⁰, so that the product cannot overflow.
     pub(super) fn of_percent(factor: Factor) -> Self {
-        Self(
-            (factor.decimal() * Decimal::ONE_HUNDRED)
-                .normalize()
-                .to_string(),
-        )
+        Self((factor.decimal() * Decimal::ONE_HUNDRED).normalize().to_string())
     }
 
     /// Milliseconds in seconds.
     pub(super) fn of_ms(ms: u64) -> Self {
-        Self(
-            Decimal::from_i128_with_scale(i128::from(ms), 3)
-                .normalize()
-                .to_string(),
-        )
+        Self(Decimal::from_i128_with_scale(i128::from(ms), 3).normalize().to_string())
     }
 
     fn units(&self, decimals: u8) -> Result<i64, String> {
-        amount::parse_digits(&self.0, decimals)
-            .map(|minor| minor.0)
-            .map_err(|error| error.to_string())
+        amount::parse_digits(&self.0, decimals).map(|minor| minor.0).map_err(|error| error.to_string())
     }
 
     /// Minor units of an asset with `decimals` decimals.
@@ -73,9 +63,7 @@ impl Digits {
 
 impl Serialize for Digits {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        RawValue::from_string(self.0.clone())
-            .map_err(ser::Error::custom)?
-            .serialize(serializer)
+        RawValue::from_string(self.0.clone()).map_err(ser::Error::custom)?.serialize(serializer)
     }
 }
 
@@ -83,11 +71,11 @@ impl<'de> Deserialize<'de> for Digits {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         let text = match raw.get().as_bytes().first() {
-            Some(b'"') => serde_json::from_str(raw.get())
-                .map(Cow::Owned)
-                .map_err(de::Error::custom)?,
+            Some(b'"') => serde_json::from_str(raw.get()).map(Cow::Owned).map_err(de::Error::custom)?,
             Some(b'-' | b'0'..=b'9') => Cow::Borrowed(raw.get()),
-            _ => return Err(de::Error::custom("must be a number, or a string of plain digits")),
+            _ => {
+                return Err(de::Error::custom("must be a number, or a string of plain digits"));
+            }
         };
         Ok(Self(text.into_owned()))
     }

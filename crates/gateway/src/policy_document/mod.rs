@@ -51,12 +51,7 @@ pub fn read(document: &str) -> Result<Policy, Error> {
     let wire = parse(document)?;
     reading::policy(&wire).map_err(|wrong| {
         let (line, column) = place::find(document, &wrong.path);
-        Error {
-            line,
-            column,
-            path: wrong.path,
-            reason: wrong.reason,
-        }
+        Error { line, column, path: wrong.path, reason: wrong.reason }
     })
 }
 
@@ -79,9 +74,7 @@ fn parse(document: &str) -> Result<Document, Error> {
         let path = if path.is_empty() { "document" } else { path };
         refused(path.to_owned(), error.inner())
     })?;
-    input
-        .end()
-        .map_err(|error| refused("document".to_owned(), &error))?;
+    input.end().map_err(|error| refused("document".to_owned(), &error))?;
     Ok(wire)
 }
 

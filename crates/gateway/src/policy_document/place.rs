@@ -3,17 +3,12 @@
 /// Line and column, from 1, of the value at `path`; of the nearest enclosing value where the path goes no further, as
 /// for a field that is missing. `document` must be well-formed JSON, which the caller has parsed before.
 pub(super) fn find(document: &str, path: &str) -> (usize, usize) {
-    let mut scan = Scan {
-        bytes: document.as_bytes(),
-        at: 0,
-    };
+    let mut scan = Scan { bytes: document.as_bytes(), at: 0 };
     scan.space();
     let mut found = scan.at;
     for step in path.split(['.', '[']).filter(|step| !step.is_empty()) {
         let entered = match step.strip_suffix(']') {
-            Some(index) => index
-                .parse()
-                .is_ok_and(|index| scan.enter_element(index)),
+            Some(index) => index.parse().is_ok_and(|index| scan.enter_element(index)),
             None => scan.enter_field(step),
         };
         if !entered {
@@ -22,11 +17,8 @@ pub(super) fn find(document: &str, path: &str) -> (usize, usize) {
         found = scan.at;
     }
     let before = &document.as_bytes()[..found];
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let start = before
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |newline| newline + 1);
+    let line = before.split(|byte| *byte == b'\n').count();
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
     (line, found - start + 1)
 }
 
@@ -126,8 +118,5 @@ impl Scan<'_> {
 
 /// Whether these bytes of the document are `"name"`.
 fn is_quoted(bytes: &[u8], name: &str) -> bool {
-    bytes
-        .strip_prefix(b"\"")
-        .and_then(|rest| rest.strip_suffix(b"\""))
-        .is_some_and(|inner| inner == name.as_bytes())
+    bytes.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).is_some_and(|inner| inner == name.as_bytes())
 }

@@ -18,10 +18,7 @@ pub(super) struct Wrong {
 type Result<T> = std::result::Result<T, Wrong>;
 
 /// An amount's bounds where the document names none.
-pub(super) const ANY_AMOUNT: policy::Bounds = policy::Bounds {
-    min: Minor(1),
-    max: Minor::MAX,
-};
+pub(super) const ANY_AMOUNT: policy::Bounds = policy::Bounds { min: Minor(1), max: Minor::MAX };
 
 /// Most bytes of a free text that is shown to users.
 const TEXT_BYTES_MAX: usize = 64;
@@ -35,9 +32,7 @@ pub(super) fn policy(document: &wire::Document) -> Result<Policy> {
         rules: document.rules,
         levels: each("levels", &document.levels, level)?,
         capabilities: each("capabilities", &document.capabilities, capability)?,
-        programmes: each("programmes", &document.programmes, |path, of| {
-            programme(path, of, &assets)
-        })?,
+        programmes: each("programmes", &document.programmes, |path, of| programme(path, of, &assets))?,
         fee_currency,
         order_fees: each("order_fees", &document.order_fees, |path, of| {
             Ok(policy::OrderFee {
@@ -89,10 +84,7 @@ fn unworkable(policy: &Policy, error: &policy::Error) -> Wrong {
             (last("assets", index), (*reason).to_owned())
         }
         Error::Programme { programme, reason } => {
-            let index = policy
-                .programmes
-                .iter()
-                .rposition(|one| one.code == *programme);
+            let index = policy.programmes.iter().rposition(|one| one.code == *programme);
             (last("programmes", index), (*reason).to_owned())
         }
         Error::Capability { kind, reason } => {
@@ -131,50 +123,31 @@ fn level(path: &str, of: &wire::Level) -> Result<policy::Level> {
     if of.rank == 0 {
         return wrong(&at(path, "rank"), "must be at least 1");
     }
-    Ok(policy::Level {
-        code: text(&at(path, "type"), &of.code)?,
-        rank: of.rank,
-    })
+    Ok(policy::Level { code: text(&at(path, "type"), &of.code)?, rank: of.rank })
 }
 
 fn capability(path: &str, of: &wire::Capability) -> Result<policy::Capability> {
     Ok(policy::Capability {
         kind: kind(of.card),
         level: of.level.clone(),
-        countries: each(&at(path, "countries"), &of.countries, |path, of| {
-            country(path, of)
-        })?,
+        countries: each(&at(path, "countries"), &of.countries, |path, of| country(path, of))?,
         prerequisite: of.prerequisite.map(kind),
     })
 }
 
-fn programme(
-    path: &str,
-    of: &wire::Programme,
-    assets: &[policy::AssetPolicy],
-) -> Result<policy::Programme> {
+fn programme(path: &str, of: &wire::Programme, assets: &[policy::AssetPolicy]) -> Result<policy::Programme> {
     let currency_at = at(path, "currency");
     let currency = code(&currency_at, &of.currency)?;
     let decimals = decimals(assets, &currency_at, currency)?;
     let amount = |name: &str, digits: &Digits| minor(&at(path, name), digits, decimals);
     let bounds = |name: &str, bounds: &wire::Bounds| {
-        Ok(policy::Bounds {
-            min: amount(&at(name, "min"), &bounds.min)?,
-            max: amount(&at(name, "max"), &bounds.max)?,
-        })
+        Ok(policy::Bounds { min: amount(&at(name, "min"), &bounds.min)?, max: amount(&at(name, "max"), &bounds.max)? })
     };
     let limit = |name: &str, digits: &Option<Digits>| {
         let name = at("limits", name);
-        digits
-            .as_ref()
-            .map(|digits| amount(&name, digits))
-            .transpose()
+        digits.as_ref().map(|digits| amount(&name, digits)).transpose()
     };
-    let percent = |name: &str, digits: &Digits| {
-        digits
-            .percent()
-            .or_else(|reason| wrong(&at(path, name), reason))
-    };
+    let percent = |name: &str, digits: &Digits| digits.percent().or_else(|reason| wrong(&at(path, name), reason));
     let initial = of.initial_balance.as_ref();
     let top_up = of.top_up.as_ref();
     Ok(policy::Programme {
@@ -188,17 +161,13 @@ fn programme(
             wire::Funding::Wallet => policy::Funding::Wallet,
         },
         currency,
-        wallet_assets: each(&at(path, "wallet_assets"), &of.wallet_assets, |path, of| {
-            code(path, of)
-        })?,
+        wallet_assets: each(&at(path, "wallet_assets"), &of.wallet_assets, |path, of| code(path, of))?,
         needs_capability: of.needs_capability,
         needs_invoice: of.needs_invoice,
         issue_fee: amount("issue_fee", &of.issue_fee)?,
         issue_service: percent("issue_service_percent", &of.issue_service_percent)?,
         top_up_service: percent("top_up_service_percent", &of.top_up_service_percent)?,
-        initial: initial
-            .map(|of| bounds("initial_balance", of))
-            .transpose()?,
+        initial: initial.map(|of| bounds("initial_balance", of)).transpose()?,
         top_up: match top_up {
             Some(of) => bounds("top_up", of)?,
             None => ANY_AMOUNT,
@@ -226,32 +195,20 @@ fn at(path: &str, field: &str) -> String {
 }
 
 fn wrong<T>(path: &str, reason: impl Into<String>) -> Result<T> {
-    Err(Wrong {
-        path: path.to_owned(),
-        reason: reason.into(),
-    })
+    Err(Wrong { path: path.to_owned(), reason: reason.into() })
 }
 
 fn each<W, T>(path: &str, list: &[W], read: impl Fn(&str, &W) -> Result<T>) -> Result<Vec<T>> {
-    list.iter()
-        .enumerate()
-        .map(|(index, one)| read(&format!("{path}[{index}]"), one))
-        .collect()
+    list.iter().enumerate().map(|(index, one)| read(&format!("{path}[{index}]"), one)).collect()
 }
 
 fn code(path: &str, code: &str) -> Result<Asset> {
-    Asset::parse(code).map_or_else(
-        || wrong(path, "must be 1-8 upper-case letters or digits"),
-        Ok,
-    )
+    Asset::parse(code).map_or_else(|| wrong(path, "must be 1-8 upper-case letters or digits"), Ok)
 }
 
 fn decimals(assets: &[policy::AssetPolicy], path: &str, code: Asset) -> Result<u8> {
     let asset = assets.iter().find(|asset| asset.code == code);
-    asset.map_or_else(
-        || wrong(path, format!("{code} is not an asset of the policy")),
-        |asset| Ok(asset.decimals),
-    )
+    asset.map_or_else(|| wrong(path, format!("{code} is not an asset of the policy")), |asset| Ok(asset.decimals))
 }
 
 fn country(path: &str, code: &str) -> Result<Country> {
@@ -271,17 +228,8 @@ fn span(path: &str, digits: &Digits) -> Result<u64> {
 }
 
 fn text(path: &str, text: &str) -> Result<String> {
-    let fits = !text.is_empty()
-        && text.len() <= TEXT_BYTES_MAX
-        && !text.chars().any(char::is_control);
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        wrong(
-            path,
-            "must be 1-64 bytes of text without control characters",
-        )
-    }
+    let fits = !text.is_empty() && text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control);
+    if fits { Ok(text.to_owned()) } else { wrong(path, "must be 1-64 bytes of text without control characters") }
 }
 
 fn address(path: &str, address: &str) -> Result<String> {

@@ -144,11 +144,7 @@ fn a_refusal_names_line_column_path_and_reason() {
             r#""wallet_assets": ["WUSD", "weur"]"#,
             "line 36, column 33: programmes[1].wallet_assets[1]: must be 1-8 upper-case letters or digits",
         ),
-        (
-            r#""rules": 1"#,
-            r#""rules": 9"#,
-            "line 2, column 12: rules: rules 9 are not known here, the latest are 1",
-        ),
+        (r#""rules": 1"#, r#""rules": 9"#, "line 2, column 12: rules: rules 9 are not known here, the latest are 1"),
         (
             r#"{ "code": "USD", "decimals": 2 }"#,
             r#"{ "code": "USD", "decimals": 9 }"#,
@@ -164,41 +160,21 @@ fn a_refusal_names_line_column_path_and_reason() {
             "0xA0b8",
             "line 7, column 60: assets[3].token.address: must be 0x and 40 hex digits",
         ),
-        (
-            r#""rate": 1.08"#,
-            r#""rate": 0"#,
-            "line 6, column 5: assets[2]: a token's rate must be above zero",
-        ),
+        (r#""rate": 1.08"#, r#""rate": 0"#, "line 6, column 5: assets[2]: a token's rate must be above zero"),
         (
             r#"{ "card": "physical", "level": "SDD""#,
             r#"{ "card": "physical", "level": "GOLD""#,
             "line 15, column 5: capabilities[1]: its level is not a level of the policy",
         ),
-        (
-            r#""change_seconds": 600"#,
-            r#""change_seconds": 0"#,
-            "line 78, column 12: spans: a span is 1 ms to 10 years",
-        ),
-        (
-            r#""cards_max": 5"#,
-            r#""cards_max": 0"#,
-            "line 85, column 13: bounds: must be at least 1",
-        ),
-        (
-            r#""bin": "400000""#,
-            r#""bin": "4000""#,
-            "line 92, column 12: cards.bin: must be 6 digits",
-        ),
+        (r#""change_seconds": 600"#, r#""change_seconds": 0"#, "line 78, column 12: spans: a span is 1 ms to 10 years"),
+        (r#""cards_max": 5"#, r#""cards_max": 0"#, "line 85, column 13: bounds: must be at least 1"),
+        (r#""bin": "400000""#, r#""bin": "4000""#, "line 92, column 12: cards.bin: must be 6 digits"),
         (
             r#""fee_currency": "USD""#,
             r#""fee_currency": "EUR""#,
             "line 58, column 19: fee_currency: EUR is not an asset of the policy",
         ),
-        (
-            r#""fee_currency": "USD","#,
-            r#""fee_currency": "USD""#,
-            "line 59, column 3: document: expected `,` or `}`",
-        ),
+        (r#""fee_currency": "USD","#, r#""fee_currency": "USD""#, "line 59, column 3: document: expected `,` or `}`"),
     ] {
         let document = DEMO.replacen(find, replace, 1);
         assert_ne!(document, DEMO, "{find}");

@@ -1,4 +1,5 @@
 //! The document's shape. Each field is described in `README.md`.
+#![expect(clippy::struct_field_names, reason = "fields are named as they are written, with their units")]
 
 use serde::{Deserialize, Serialize};
 

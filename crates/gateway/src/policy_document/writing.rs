@@ -17,11 +17,7 @@ pub(super) fn document(policy: &Policy) -> wire::Document {
         assets: policy.assets.iter().map(asset).collect(),
         levels: policy.levels.iter().map(level).collect(),
         capabilities: policy.capabilities.iter().map(capability).collect(),
-        programmes: policy
-            .programmes
-            .iter()
-            .map(|of| programme(of, decimals(of.currency)))
-            .collect(),
+        programmes: policy.programmes.iter().map(|of| programme(of, decimals(of.currency))).collect(),
         fee_currency: policy.fee_currency.to_string(),
         order_fees: policy
             .order_fees
@@ -76,31 +72,21 @@ fn asset(of: &policy::AssetPolicy) -> wire::Asset {
 }
 
 fn level(of: &policy::Level) -> wire::Level {
-    wire::Level {
-        code: of.code.clone(),
-        rank: of.rank,
-    }
+    wire::Level { code: of.code.clone(), rank: of.rank }
 }
 
 fn capability(of: &policy::Capability) -> wire::Capability {
     wire::Capability {
         card: card(of.kind),
         level: of.level.clone(),
-        countries: of
-            .countries
-            .iter()
-            .map(|country| country.as_str().to_owned())
-            .collect(),
+        countries: of.countries.iter().map(|country| country.as_str().to_owned()).collect(),
         prerequisite: of.prerequisite.map(card),
     }
 }
 
 fn programme(of: &policy::Programme, decimals: u8) -> wire::Programme {
     let amount = |amount: Minor| Digits::of_minor(amount, decimals);
-    let bounds = |of: policy::Bounds| wire::Bounds {
-        min: amount(of.min),
-        max: amount(of.max),
-    };
+    let bounds = |of: policy::Bounds| wire::Bounds { min: amount(of.min), max: amount(of.max) };
     wire::Programme {
         programme: match of.code {
             policy::ProgrammeCode::Dashboard => wire::Code::Dashboard,

@@ -1,0 +1,102 @@
+//! Sending network messages: the same for the issuer and the sandbox, so that what is tried in one holds in the other.
+
+use std::time::Duration;
+
+use florin_engine::{
+    event::Event,
+    ids::{AuthorizationId, Key},
+    reject::Reason,
+};
+use florin_processor::Reply;
+use florin_projector::{AuthorizationRow, CardRow, TransactionStatus};
+
+use super::{
+    message::{Message, Target},
+    outcome::Answer,
+};
+use crate::{
+    http::problem::Problem,
+    ops::{
+        desk::{Desk, Sending, accepted, public_digest},
+        failure::Failure,
+    },
+};
+
+/// What Florin may take for an authorization (apis.md, Issuer).
+pub const AUTHORIZATION_WITHIN: Duration = Duration::from_millis(100);
+
+/// A message on its way.
+pub struct Sent {
+    /// The card it is about.
+    pub target: Target,
+    /// The authorization it is about; nil: a refund without a purchase.
+    pub authorization: AuthorizationId,
+    /// Tag of the credential.
+    pub actor: u64,
+    /// Its key.
+    pub key: Key,
+    /// Its own date, ms since 1970.
+    pub dated_ms: u64,
+    /// What it asks for.
+    pub message: Message,
+}
+
+/// The card as messages name it.
+pub fn target(desk: &Desk, card: &CardRow) -> Target {
+    Target { account: card.account, card: card.card, currency: card.currency, decimals: desk.decimals(card.currency) }
+}
+
+/// The card of an authorization.
+pub fn target_of(desk: &Desk, row: &AuthorizationRow) -> Target {
+    Target { account: row.account, card: row.card, currency: row.currency, decimals: desk.decimals(row.currency) }
+}
+
+/// Sends a message. The reply is `None` where it was not decided in time, which only an authorization or increment can be: it
+/// is then declined, and what was approved too late is reversed by the processor.
+pub async fn send(desk: &Desk, sent: Sent) -> Result<(Option<Reply>, Answer), Failure> {
+    let Sent { target, authorization, actor, key, dated_ms, message } = sent;
+    let asks = matches!(message, Message::Authorize { .. } | Message::Increment { .. });
+    let sending = Sending {
+        account: target.account,
+        actor,
+        key,
+        digest: public_digest(&message.content(desk.api, &target, authorization)),
+        dated_ms,
+        command: message.command(&target, authorization),
+    };
+    let reply =
+        if asks { desk.send_within(sending, AUTHORIZATION_WITHIN).await? } else { Some(desk.send(sending).await?) };
+    let Some(reply) = reply else {
+        return Ok((None, Answer::too_late(&target, authorization)));
+    };
+    let events = accepted(&reply.outcome, Some("amount"), target.decimals)?;
+    let answer = Answer::of(&target, authorization, events);
+    if reply.replayed && asks && approves(events) && !stands(desk, &reply, authorization).await? {
+        // The first answer may have come too late and have been reversed: nothing is held, so nothing is approved.
+        return Ok((Some(reply), Answer::reversed(&target, authorization)));
+    }
+    Ok((Some(reply), answer))
+}
+
+/// As [`send`], for a clearing: one that belongs to no authorization is a purchase that has happened all the same, and is
+/// posted without a hold.
+pub async fn clear(desk: &Desk, sent: Sent, force: Sent) -> Result<(Option<Reply>, Answer), Failure> {
+    match send(desk, sent).await {
+        Err(Failure::Problem(Problem::Rejected { reject, .. })) if reject.reason == Reason::AuthorizationUnknown => {
+            send(desk, force).await
+        }
+        answered => answered,
+    }
+}
+
+fn approves(events: &[Event]) -> bool {
+    events.iter().any(|event| matches!(event, Event::Authorized(_) | Event::HoldIncremented(_)))
+}
+
+/// Whether an authorization that was approved before still holds or has posted anything.
+async fn stands(desk: &Desk, reply: &Reply, authorization: AuthorizationId) -> Result<bool, Failure> {
+    desk.seen(reply).await;
+    let row = desk.ports().views.authorization(authorization);
+    let row = row.map_err(|error| Failure::views(&error))?;
+    Ok(row.is_none_or(|row| row.status != TransactionStatus::Failed))
+}
