@@ -26,7 +26,7 @@ pub struct Progress {
 pub type OnProgress = Arc<dyn Fn(Progress) + Send + Sync>;
 
 /// The engine's expansion of an event to postings.
-pub(crate) type Expand = fn(AccountId, &Event, &mut Vec<Posting>);
+pub type Expand = fn(AccountId, &Event, &mut Vec<Posting>);
 
 /// Settings of a processor.
 #[derive(Clone)]
@@ -44,8 +44,9 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Told how recovery comes along.
     pub progress: Option<OnProgress>,
-    /// The postings that must balance; tests put a wrong one here.
-    pub(crate) expand: Expand,
+    /// What must balance in every batch, else it is not written and the partition stops: the engine's postings. Another
+    /// function is only of use to test that.
+    pub expand: Expand,
 }
 
 impl Default for Options {
