@@ -7,12 +7,14 @@ use florin_journal as journal;
 use florin_processor::{processor, recovery};
 use florin_projector as projector;
 use florin_vault as vault;
+use florin_workers::{queue, settlement};
 
 use crate::failure::{Exit, Failure};
 
 const RESTORE: &str =
     "nothing was changed. Restore the ledger directory from a backup; keep the damaged one for examination";
 const SPACE: &str = "make room on the disk and start again; everything that was acknowledged is there";
+const AGAIN: &str = "read the log, then start again; everything that was acknowledged is there";
 const DISK: &str = "check the disk, its permissions and the system log, then start again";
 
 /// An error of the journal while doing `doing`.
@@ -58,6 +60,22 @@ pub(crate) fn views(doing: &str, error: projector::Error) -> Failure {
     Failure::new(exit, format!("cannot {doing}")).advise(advice).because(error)
 }
 
+/// An error of the settlement's queue.
+pub(crate) fn queue(error: queue::Error) -> Failure {
+    let (exit, advice) = match &error {
+        queue::Error::Locked { .. } => (Exit::Locked, "stop the other process"),
+        error if full(error) => (Exit::Disk, SPACE),
+        _ => (Exit::Disk, DISK),
+    };
+    Failure::new(exit, "cannot open the settlement's queue").advise(advice).because(error)
+}
+
+/// A settlement that stopped itself while running.
+pub(crate) fn settlement(error: settlement::Error) -> Failure {
+    let advice = if full(&error) { SPACE } else { AGAIN };
+    Failure::new(Exit::Stopped, "the settlement stopped itself").advise(advice).because(error)
+}
+
 /// A processor that did not start.
 pub(crate) fn start(error: processor::Error) -> Failure {
     match error {
@@ -71,8 +89,7 @@ pub(crate) fn start(error: processor::Error) -> Failure {
 
 /// A processor that stopped itself while running.
 pub(crate) fn stopped(error: processor::Error) -> Failure {
-    let advice =
-        if full(&error) { SPACE } else { "read the log, then start again; everything that was acknowledged is there" };
+    let advice = if full(&error) { SPACE } else { AGAIN };
     Failure::new(Exit::Stopped, "the processor stopped itself").advise(advice).because(error)
 }
 

@@ -10,6 +10,7 @@
 //! ```
 
 use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Exit, Failure};
@@ -47,7 +48,11 @@ pub(crate) enum Content {
 impl Data {
     /// Makes the directory if need be, takes the lock, and proves that it can be written.
     pub(crate) fn lock(root: &Path) -> Result<Self, Failure> {
-        fs::create_dir_all(root).map_err(|cause| Failure::io("make the data directory", root, cause))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(root)
+            .map_err(|cause| Failure::io("make the data directory", root, cause))?;
         let path = root.join(LOCK);
         let lock = File::options()
             .create(true)

@@ -66,6 +66,12 @@ impl Failure {
         self
     }
 
+    /// The same, as what a running server ended of.
+    pub(crate) fn stopped(mut self) -> Self {
+        self.exit = Exit::Stopped;
+        self
+    }
+
     /// Reading or writing `path` failed; says which and what can be done.
     pub(crate) fn io(doing: impl fmt::Display, path: &std::path::Path, cause: std::io::Error) -> Self {
         use std::io::ErrorKind;

@@ -9,22 +9,21 @@ mod command;
 mod config;
 mod data;
 mod failure;
-mod hex;
 mod logging;
 mod progress;
 mod secrets;
+mod serve;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Command, Config, Ledger};
+use args::{Cli, Command, Config, Ledger, Views};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Serve(_) | Command::Views(_) => {
-            Err(failure::Failure::new(failure::Exit::Other, "the server is not part of this build"))
-        }
+        Command::Serve(serve) => serve::run(&serve),
+        Command::Views(Views::Rebuild { place }) => command::views::rebuild(&place),
         Command::Token(token) => command::token::run(&token),
         Command::Config(Config::Check { file }) => command::config::check(&file),
         Command::Ledger(Ledger::Create { place, partitions }) => command::ledger::create(&place, partitions),

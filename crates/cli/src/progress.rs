@@ -1,16 +1,56 @@
-//! A progress bar for long work: drawn on a terminal, silent elsewhere.
+//! A progress bar for long work over the partitions of a journal: drawn on a terminal, silent elsewhere.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar of unknown length that says what is being done.
-pub(crate) fn bar(doing: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} records, {eta} left") {
-        bar.set_style(style);
+/// Records done and to do, over all partitions.
+pub(crate) struct Meter {
+    bar: ProgressBar,
+    partitions: Mutex<BTreeMap<u16, (u64, u64)>>,
+}
+
+impl Meter {
+    /// A bar that says what is being done. Work that is done within a moment never shows it.
+    pub(crate) fn new(doing: &'static str) -> Self {
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} records, {eta} left")
+        {
+            bar.set_style(style);
+        }
+        bar.set_message(doing);
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self { bar, partitions: Mutex::default() }
     }
-    bar.set_message(doing);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
+
+    /// `partition` has done `done` of `all` records.
+    pub(crate) fn tell(&self, partition: u16, done: u64, all: u64) {
+        let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+        partitions.insert(partition, (done, all));
+        self.bar.set_length(partitions.values().map(|(_, all)| all).sum());
+        self.bar.set_position(partitions.values().map(|(done, _)| done).sum());
+    }
+
+    /// Takes the bar off the screen; how many records were done.
+    pub(crate) fn finish(&self) -> u64 {
+        self.bar.finish_and_clear();
+        self.bar.position()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Meter;
+
+    #[test]
+    fn the_partitions_add_up_and_the_last_word_of_each_counts() {
+        let meter = Meter::new("testing");
+        meter.tell(0, 5, 10);
+        meter.tell(1, 1, 4);
+        meter.tell(0, 10, 10);
+        assert_eq!(meter.bar.length(), Some(14));
+        assert_eq!(meter.finish(), 11);
+    }
 }

@@ -78,25 +78,26 @@ pub(crate) fn signing_key(file: &Path, fresh: bool) -> Result<SigningKey, Failur
             text
         }
         Source::Make => {
-            let text = Zeroizing::new(crate::hex::encode(&*Zeroizing::new(random()?)));
+            let text = random_hex()?;
             write_private(file, text.as_bytes())?;
             text.to_string()
         }
     };
     let text = Zeroizing::new(text);
-    let bytes = crate::hex::decode(text.trim()).map(Zeroizing::new);
-    bytes.map(|bytes| SigningKey::from_bytes(&bytes)).ok_or_else(|| {
+    let key = blake3::Hash::from_hex(text.trim()).map_err(|_| {
         Failure::new(Exit::Config, "the signing key is damaged: a key is 64 hex digits")
             .advise(format!("put {} back from a backup, or set {SIGNING_KEY}", file.display()))
-    })
+    })?;
+    Ok(SigningKey::from_bytes(key.as_bytes()))
 }
 
-/// 32 bytes of the system's randomness.
-pub(crate) fn random() -> Result<[u8; 32], Failure> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
+/// 32 bytes of the system's randomness as 64 hex digits.
+pub(crate) fn random_hex() -> Result<Zeroizing<String>, Failure> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *bytes)
         .map_err(|cause| Failure::new(Exit::Other, "the system gives no randomness").because(cause.to_string()))?;
-    Ok(bytes)
+    let digits = blake3::Hash::from_bytes(*bytes).to_hex();
+    Ok(Zeroizing::new(digits.to_string()))
 }
 
 /// Writes a file that only its owner can read, whole or not at all, and durably.

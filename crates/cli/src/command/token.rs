@@ -14,8 +14,8 @@ pub(crate) struct Minted {
 
 /// Mints a key whose prefix says what it opens, so that a leaked one can be recognised.
 pub(crate) fn mint(api: &str) -> Result<Minted, Failure> {
-    let random = crate::secrets::random()?;
-    let key = SecretString::from(format!("florin_{api}_{}", crate::hex::encode(&random)));
+    let random = crate::secrets::random_hex()?;
+    let key = SecretString::from(format!("florin_{api}_{}", *random));
     let hash = KeyHash::of(key.expose_secret());
     Ok(Minted { key, hash })
 }

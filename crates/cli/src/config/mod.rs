@@ -32,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) ops: Ops,
     pub(crate) settlement: Settlement,
     pub(crate) issuer: Issuer,
+    pub(crate) sandbox: Sandbox,
     pub(crate) secrets: Secrets,
 }
 
@@ -89,6 +90,10 @@ pub(crate) struct Gateway {
     pub(crate) settlement_wait_ms: u64,
     /// How long a read waits for the views to reach what was just written, ms.
     pub(crate) read_wait_ms: u64,
+    /// How long a reveal waits for the issuer, ms.
+    pub(crate) issuer_wait_ms: u64,
+    /// Trusted proxies in front, which write `X-Forwarded-For`.
+    pub(crate) proxies: usize,
     /// How long a stopping server lets open requests finish, ms.
     pub(crate) drain_ms: u64,
 }
@@ -123,6 +128,13 @@ pub(crate) struct Key {
     /// The company it acts for; of an ops key, whose it is.
     pub(crate) owner: String,
     pub(crate) hash: KeyHash,
+}
+
+/// `[sandbox]`, beside what it says about the issuer's behaviour.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    /// Keys of the sandbox API.
+    pub(crate) keys: Vec<Key>,
 }
 
 /// `[settlement]`

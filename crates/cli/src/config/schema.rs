@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use super::reader::{Reader, Section};
 use super::{
     Checked, Config, Dashboard, Gateway, Issuer, Key, Ledger, Limits, Log, LogFormat, Ops, PARTITIONS_MAX, Processor,
-    Secrets, Serve, Settlement, Views,
+    Sandbox, Secrets, Serve, Settlement, Views,
 };
 
 const SECTIONS: [&str; 13] = [
@@ -39,6 +39,7 @@ pub(super) fn read(text: &str, environment: BTreeMap<String, String>) -> Checked
         let root = reader.parse();
         reader.only_sections(&root, &SECTIONS);
         let section = |name| reader.section(&root, name);
+        let sandbox = section("sandbox");
         let config = Config {
             serve: serve(&section("serve")),
             log: log(&section("log")),
@@ -50,7 +51,8 @@ pub(super) fn read(text: &str, environment: BTreeMap<String, String>) -> Checked
             dashboard: Dashboard { keys: keys(&section("dashboard"), "company") },
             ops: Ops { keys: keys(&section("ops"), "name") },
             settlement: settlement(&section("settlement")),
-            issuer: issuer(&reader, &section("issuer"), &section("sandbox")),
+            issuer: issuer(&reader, &section("issuer"), &sandbox),
+            sandbox: Sandbox { keys: keys(&sandbox, "name") },
             secrets: secrets(&reader, &section("secrets")),
         };
         // Read by clap and by the vault, not here.
@@ -116,6 +118,8 @@ fn gateway(section: &Section<'_>) -> Gateway {
     let gateway = Gateway {
         settlement_wait_ms: section.number("settlement_wait_ms", 0..=60_000, 2_000),
         read_wait_ms: section.number("read_wait_ms", 0..=60_000, 2_000),
+        issuer_wait_ms: section.number("issuer_wait_ms", 1..=60_000, 5_000),
+        proxies: size(section.number("proxies", 0..=16, 0)),
         drain_ms: section.number("drain_ms", 0..=600_000, 10_000),
     };
     section.finish();
@@ -200,7 +204,6 @@ fn issuer(reader: &Reader<'_>, section: &Section<'_>, sandbox: &Section<'_>) -> 
         Issuer::Sandbox { latency_ms, failure_rate }
     };
     section.finish();
-    sandbox.finish();
     issuer
 }
 

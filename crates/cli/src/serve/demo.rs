@@ -1,0 +1,264 @@
+//! `serve --demo`: a policy, users with funds, and credentials that work on loopback only.
+//!
+//! Seeding goes through the server's own ops API, with fixed idempotency keys and only for what is not there yet, so
+//! that a second start changes nothing. The credentials are kept in `demo.json` and are good only while `--demo` is given.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+
+use florin_gateway::http::keys::KeyHash;
+use reqwest::{Method, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::command::token;
+use crate::config::{Config, Issuer, Key};
+use crate::data::Data;
+use crate::failure::{Exit, Failure};
+use crate::secrets;
+use secrecy::ExposeSecret;
+
+/// The demo's only company.
+const COMPANY: &str = "demo";
+/// Users of the dashboard and mobile APIs, each with 10,000.00 USD.
+const USERS: [&str; 3] = ["alice", "bob", "carol"];
+/// Those of them that the dashboard is tried with.
+const DASHBOARD_USERS: [&str; 2] = ["alice", "bob"];
+/// The baas user: chain and address.
+const BAAS_USER: &str = "1:0xf1021f1021f1021f1021f1021f1021f1021f1021";
+const COUNTRY: &str = "GB";
+
+/// What `demo.json` holds, for scripts.
+#[derive(Serialize, Deserialize)]
+struct Document {
+    dashboard: Dashboard,
+    ops: Api,
+    sandbox: Api,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Dashboard {
+    #[serde(flatten)]
+    api: Api,
+    company: String,
+    users: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Api {
+    base_url: String,
+    api_key: String,
+}
+
+/// The demo of one data directory.
+pub(super) struct Demo {
+    document: Document,
+    file: PathBuf,
+}
+
+/// Refuses what would put demo credentials within reach of others.
+pub(super) fn allowed(config: &Config) -> Result<(), Failure> {
+    for (address, option) in [(config.serve.listen, "--listen"), (config.serve.ops_listen, "--ops-listen")] {
+        if !address.ip().is_loopback() {
+            return Err(Failure::new(Exit::Listen, format!("--demo listens on loopback only, and {address} is not"))
+                .advise(format!(
+                    "use {option} 127.0.0.1:PORT, or leave --demo out and make keys with `florin token`"
+                )));
+        }
+    }
+    if !matches!(config.issuer, Issuer::Sandbox { .. }) {
+        return Err(Failure::new(Exit::Usage, "--demo works with the sandbox issuer only")
+            .advise("set issuer.kind to \"sandbox\", or leave --demo out"));
+    }
+    Ok(())
+}
+
+impl Demo {
+    /// The credentials of an earlier start, or new ones; the base URLs of this one.
+    pub(super) fn prepare(data: &Data, public: &TcpListener, ops: &TcpListener) -> Result<Self, Failure> {
+        let file = data.demo();
+        let earlier = match fs::read(&file) {
+            Ok(text) => serde_json::from_slice::<Document>(&text).ok(),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(Failure::io("read", &file, error)),
+        };
+        let [dashboard, operator, sandbox] = match earlier {
+            Some(document) => [document.dashboard.api, document.ops, document.sandbox].map(|api| api.api_key),
+            None => [mint("dashboard")?, mint("ops")?, mint("sandbox")?],
+        };
+        let (public, ops) = (address(public)?, address(ops)?);
+        let api = |address, path, api_key| Api { base_url: format!("http://{address}{path}"), api_key };
+        Ok(Self {
+            document: Document {
+                dashboard: Dashboard {
+                    api: api(public, "/api/dashboard", dashboard),
+                    company: COMPANY.to_owned(),
+                    users: DASHBOARD_USERS.map(str::to_owned).to_vec(),
+                },
+                ops: api(ops, "/ops/v1", operator),
+                sandbox: api(ops, "/sandbox/v1", sandbox),
+            },
+            file,
+        })
+    }
+
+    /// Lets the demo credentials in.
+    pub(super) fn admit(&self, config: &mut Config) {
+        let key = |owner: &str, api: &Api| Key { owner: owner.to_owned(), hash: KeyHash::of(&api.api_key) };
+        let document = &self.document;
+        config.dashboard.keys.push(key(COMPANY, &document.dashboard.api));
+        config.ops.keys.push(key(COMPANY, &document.ops));
+        config.sandbox.keys.push(key(COMPANY, &document.sandbox));
+    }
+
+    /// Policy, users and funds, as far as they are not there.
+    pub(super) async fn seed(&self) -> Result<(), Failure> {
+        let client = reqwest::Client::builder().no_proxy().build();
+        let client = client.map_err(|cause| failed("make a client").because(cause))?;
+        let ops = Ops { client, api: &self.document.ops };
+        if !ops.has_policy().await? {
+            let document = florin_gateway::policy_document::DEMO.to_owned();
+            ops.write(Method::PUT, "/policy", "policy", document).await?;
+        }
+        for user in USERS {
+            ops.user(user, &[("USD", "10000.00")]).await?;
+        }
+        ops.user(BAAS_USER, &[("WUSD", "10000"), ("USDC", "1000")]).await?;
+        let verified = json!({
+            "status": "Approved",
+            "levels": [{"type": "SDD", "status": "Approved", "name": "Simplified due diligence"}],
+        });
+        let path = format!("/users/{COMPANY}/{BAAS_USER}");
+        let shown = ops.read(&path).await?;
+        if shown.is_none_or(|user| user["verification"].is_null()) {
+            ops.write(Method::PUT, &format!("{path}/verification"), "verify-baas", verified.to_string()).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes `demo.json` and tells people what to try.
+    pub(super) fn announce(&self, data: &Data) -> Result<(), Failure> {
+        let text = serde_json::to_vec_pretty(&self.document).map_err(|cause| failed("write").because(cause))?;
+        if fs::read(&self.file).ok().as_deref() != Some(&text) {
+            secrets::write_private(&self.file, &text)?;
+        }
+        let Document { dashboard, ops, sandbox } = &self.document;
+        let Api { base_url, api_key } = &dashboard.api;
+        println!(
+            "\
+Florin demo: company {COMPANY}, users alice, bob and carol with 10,000.00 USD each
+
+dashboard  {base_url}  key {api_key}
+ops        {}  key {}
+sandbox    {}  key {}
+The same is in {}.
+
+Try:
+  curl -s {base_url}/users/alice/cards -H 'Authorization: Bearer {api_key}' -H 'Content-Type: application/json' -d '{{\"cardName\": \"Travel\", \"initialBalance\": 100.00}}'
+  curl -s {base_url}/users/alice/cards -H 'Authorization: Bearer {api_key}'
+  curl -s {}/trial-balance -H 'Authorization: Bearer {}'
+",
+            ops.base_url,
+            ops.api_key,
+            sandbox.base_url,
+            sandbox.api_key,
+            data.demo().display(),
+            ops.base_url,
+            ops.api_key,
+        );
+        Ok(())
+    }
+}
+
+/// The server's own ops API.
+struct Ops<'a> {
+    client: reqwest::Client,
+    api: &'a Api,
+}
+
+impl Ops<'_> {
+    /// Whether every partition has a policy.
+    async fn has_policy(&self) -> Result<bool, Failure> {
+        let Some(policy) = self.read("/policy").await? else {
+            return Ok(false);
+        };
+        let partitions = policy["partitions"].as_array().map_or(&[][..], Vec::as_slice);
+        Ok(partitions.iter().all(|partition| partition["version"] != 0))
+    }
+
+    /// A user with money in wallets that were never used before.
+    async fn user(&self, user: &str, funds: &[(&str, &str)]) -> Result<(), Failure> {
+        let path = format!("/users/{COMPANY}/{user}");
+        let shown = self.read(&path).await?;
+        if shown.is_none() {
+            let body = json!({"company": COMPANY, "user": user, "country": COUNTRY});
+            let key = format!("register-{user}");
+            self.write(Method::POST, "/users", &key, body.to_string()).await?;
+        }
+        let wallets = shown.map_or(Value::Null, |mut user| user["wallets"].take());
+        for (asset, amount) in funds {
+            let has = |wallets: &Vec<Value>| wallets.iter().any(|wallet| wallet["asset"] == *asset);
+            if wallets.as_array().is_some_and(has) {
+                continue;
+            }
+            let body = json!({"asset": asset, "amount": amount, "reference": "demo funds"});
+            let key = format!("fund-{user}-{asset}");
+            self.write(Method::POST, &format!("{path}/deposits"), &key, body.to_string()).await?;
+        }
+        Ok(())
+    }
+
+    async fn read(&self, path: &str) -> Result<Option<Value>, Failure> {
+        let (status, body) = self.send(Method::GET, path, None).await?;
+        match status {
+            StatusCode::OK => Ok(serde_json::from_str(&body).ok()),
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Err(refused(path, status, &body)),
+        }
+    }
+
+    async fn write(&self, method: Method, path: &str, key: &str, body: String) -> Result<(), Failure> {
+        let (status, body) = self.send(method, path, Some((key, body))).await?;
+        if status.is_success() { Ok(()) } else { Err(refused(path, status, &body)) }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        write: Option<(&str, String)>,
+    ) -> Result<(StatusCode, String), Failure> {
+        let url = format!("{}{path}", self.api.base_url);
+        let mut request = self.client.request(method, url).bearer_auth(&self.api.api_key);
+        if let Some((key, body)) = write {
+            request = request
+                .header("idempotency-key", format!("demo-{key}"))
+                .header("content-type", "application/json")
+                .body(body);
+        }
+        let broken = |cause| failed("reach its own ops API").because(cause);
+        let answer = request.send().await.map_err(broken)?;
+        let status = answer.status();
+        Ok((status, answer.text().await.map_err(broken)?))
+    }
+}
+
+fn mint(api: &str) -> Result<String, Failure> {
+    Ok(token::mint(api)?.key.expose_secret().to_owned())
+}
+
+fn address(listener: &TcpListener) -> Result<SocketAddr, Failure> {
+    listener.local_addr().map_err(|cause| failed("tell its address").because(cause))
+}
+
+fn failed(doing: &str) -> Failure {
+    Failure::new(Exit::Other, format!("the demo could not {doing}"))
+}
+
+fn refused(path: &str, status: StatusCode, body: &str) -> Failure {
+    failed("be set up")
+        .because(format!("{path} answered {status}: {body}"))
+        .advise("this ledger may have been used otherwise: try a fresh directory with --data")
+}

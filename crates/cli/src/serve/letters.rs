@@ -1,0 +1,65 @@
+//! The settlement's dead letters as the gateway asks for them: the gateway does not know the workers.
+
+use std::sync::Arc;
+
+use florin_gateway::ports::{DeadLetter, DeadLetters, Error};
+use florin_workers::queue;
+use tokio::runtime::Handle;
+
+type Queue = florin_workers::DeadLetters<queue::Embedded>;
+
+/// What the queue is called in the ops API.
+const QUEUE: &str = "settlement";
+
+struct Letters {
+    letters: Queue,
+    runtime: Handle,
+}
+
+/// The dead letters of `queue`. The gateway calls them from threads that may block.
+pub(super) fn of(queue: queue::Embedded) -> Arc<dyn DeadLetters> {
+    Arc::new(Letters { letters: Queue::new(queue), runtime: Handle::current() })
+}
+
+impl DeadLetters for Letters {
+    fn list(&self, limit: usize) -> Result<Vec<DeadLetter>, Error> {
+        let letters = self.runtime.block_on(self.letters.list());
+        let letters = letters.map_err(|error| Error(Box::new(error)))?;
+        Ok(letters.into_iter().take(limit).map(shown).collect())
+    }
+
+    fn retry(&self, id: &str) -> Result<bool, Error> {
+        let Ok(id) = id.parse() else {
+            return Ok(false);
+        };
+        found(self.runtime.block_on(self.letters.retry(id)))
+    }
+
+    fn drop(&self, id: &str) -> Result<bool, Error> {
+        let Ok(id) = id.parse() else {
+            return Ok(false);
+        };
+        found(self.runtime.block_on(self.letters.discard(id)))
+    }
+}
+
+fn found(done: Result<(), queue::Error>) -> Result<bool, Error> {
+    match done {
+        Ok(()) => Ok(true),
+        Err(queue::Error::NoLetter(_)) => Ok(false),
+        Err(error) => Err(Error(Box::new(error))),
+    }
+}
+
+fn shown(letter: queue::Letter) -> DeadLetter {
+    DeadLetter {
+        id: letter.item.id().to_string(),
+        queue: QUEUE.to_owned(),
+        account: letter.item.account,
+        card: letter.item.card,
+        task: letter.item.kind.word().to_owned(),
+        tries: letter.tries,
+        error: letter.death.reason,
+        since_ms: letter.death.died_ms,
+    }
+}

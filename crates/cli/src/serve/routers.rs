@@ -1,0 +1,71 @@
+//! Which API answers on which listener, for whom, and how often.
+
+use std::time::Duration;
+
+use axum::Router;
+use florin_gateway::http::keys::ApiKey;
+use florin_gateway::http::rates::{Rate, Rates};
+use florin_gateway::{Gateway, Ports, Settings, health, issuer_inbound, listener, ops, public_router, sandbox};
+use florin_issuer::signature;
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::ExposeSecret;
+
+use crate::config::{Config, Issuer, Key, Limits};
+use crate::failure::{Exit, Failure};
+
+/// The public listener's router and the ops listener's.
+///
+/// The public one has the card APIs and what a real issuer calls; ops, sandbox and metrics stay on the other.
+pub(super) fn both(config: &Config, ports: Ports, metrics: PrometheusHandle) -> Result<(Router, Router), Failure> {
+    let with_sandbox = ports.sandbox.is_some();
+    let gateway = Gateway::new(ports, settings(config));
+    let inbound = match &config.issuer {
+        Issuer::Sandbox { .. } => None,
+        Issuer::Http { secret, .. } => {
+            let key = signature::Key::new(secret.expose_secret().as_bytes())
+                .map_err(|cause| Failure::new(Exit::Config, "the issuer's secret cannot be used").because(cause))?;
+            let api = issuer_inbound::router(&gateway, key);
+            Some(Router::new().nest(issuer_inbound::PREFIX, api))
+        }
+    };
+    let public = public_router(&gateway, inbound);
+    let mut apis =
+        health::metrics_route(metrics).nest(ops::PREFIX, ops::router(&gateway, &keys(&config.ops.keys), ops::PREFIX));
+    if with_sandbox {
+        let keys = keys(&config.sandbox.keys);
+        let api = sandbox::router(&gateway, Some(&keys), sandbox::PREFIX);
+        apis = apis.nest(sandbox::PREFIX, api);
+    }
+    Ok((public, listener(&gateway, apis)))
+}
+
+fn settings(config: &Config) -> Settings {
+    let gateway = &config.gateway;
+    Settings {
+        dashboard_keys: keys(&config.dashboard.keys),
+        rates: rates(&config.limits),
+        settlement_wait: Duration::from_millis(gateway.settlement_wait_ms),
+        read_wait: Duration::from_millis(gateway.read_wait_ms),
+        issuer_wait: Duration::from_millis(gateway.issuer_wait_ms),
+        proxies: gateway.proxies,
+    }
+}
+
+fn keys(keys: &[Key]) -> Vec<ApiKey> {
+    keys.iter().map(|key| ApiKey { hash: key.hash, company: key.owner.as_str().into() }).collect()
+}
+
+fn rates(limits: &Limits) -> Rates {
+    const MINUTE: Duration = Duration::from_mins(1);
+    // A full bucket refills in as long as the rate takes for a burst.
+    let per_key = (limits.requests_per_second > 0).then(|| {
+        let refill = f64::from(limits.burst) / f64::from(limits.requests_per_second);
+        Rate::new(limits.burst, Duration::from_secs_f64(refill))
+    });
+    Rates {
+        per_key: per_key.flatten(),
+        per_address: None,
+        refused: Rate::new(limits.failed_authentications_per_minute, MINUTE),
+        reveals: Rate::new(limits.reveals_per_minute, MINUTE),
+    }
+}

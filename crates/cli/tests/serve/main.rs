@@ -1,0 +1,8 @@
+//! Stories about the running server: the real binary, real HTTP, real kills.
+
+mod demo;
+mod idempotency;
+mod kill;
+mod refusals;
+mod restart;
+mod server;

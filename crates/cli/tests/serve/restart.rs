@@ -1,0 +1,134 @@
+//! What a restart finds: views gone or damaged, a graceful stop, a journal that lost its end.
+
+use reqwest::Method;
+
+use crate::server::{Server, fails, florin, minor, send, serve_demo};
+
+#[tokio::test]
+async fn views_that_are_deleted_or_damaged_are_built_again_with_the_same_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start(&data);
+    let card = server.card("alice", "100").await;
+    let statement =
+        |server: &Server| send(server.dashboard(Method::GET, &format!("/users/alice/cards/{card}/transactions")), 200);
+    let before = statement(&server).await;
+    assert!(server.terminate().success());
+
+    // When the views are deleted
+    std::fs::remove_dir_all(data.join("views")).unwrap();
+    let server = Server::start(&data);
+    assert_eq!(statement(&server).await, before);
+    server.kill();
+
+    // When every file of them is overwritten
+    let mut overwritten = 0;
+    let mut folders = vec![data.join("views")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                std::fs::write(path, b"not what it was").unwrap();
+                overwritten += 1;
+            }
+        }
+    }
+    assert!(overwritten > 0);
+    let server = Server::start(&data);
+    assert_eq!(statement(&server).await, before);
+    assert!(server.terminate().success());
+
+    // When a rebuild is asked for
+    let output = florin().args(["views", "rebuild", "--data"]).arg(&data).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let server = Server::start(&data);
+    assert_eq!(statement(&server).await, before);
+}
+
+#[tokio::test]
+async fn a_graceful_stop_answers_what_was_admitted_and_keeps_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start(&data);
+    let card = server.card("alice", "100").await;
+    let path = format!("/users/alice/cards/{card}/topup");
+    let requests: Vec<_> = (0..32)
+        .map(|_| {
+            let request = server
+                .dashboard(Method::POST, &path)
+                .header("content-type", "application/json")
+                .body(r#"{"amount": 10.00}"#);
+            tokio::spawn(async move {
+                let answer = request.send().await.ok()?;
+                (answer.status() == 200).then_some(())
+            })
+        })
+        .collect();
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    let stopped = tokio::task::spawn_blocking(|| server.terminate());
+    let mut answered = 0;
+    for request in requests {
+        answered += i64::from(request.await.unwrap().is_some());
+    }
+    assert!(stopped.await.unwrap().success());
+
+    let server = Server::start(&data);
+    let balance = minor(&server.listed("alice", &card).await["balance"]);
+    // Whatever was answered is there; a graceful stop leaves no request decided and unanswered
+    assert_eq!(balance, 100_00 + answered * 10_00);
+}
+
+#[tokio::test]
+async fn a_journal_that_is_gone_or_short_is_refused_with_advice_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start(&data);
+    let old = dir.path().join("old");
+    // Given a copy of the journal from before the card
+    copy(&data.join("journal"), &old);
+    server.card("alice", "100").await;
+    assert!(server.terminate().success());
+
+    // When the journal is gone
+    let kept = dir.path().join("kept");
+    std::fs::rename(data.join("journal"), &kept).unwrap();
+    let (code, said) = fails(&mut serve_demo(&data));
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("the journal is missing"), "{said}");
+    assert!(said.contains("what to do: "), "{said}");
+    assert!(!data.join("journal").exists());
+
+    // When there is an empty directory in its place
+    std::fs::create_dir(data.join("journal")).unwrap();
+    let (code, said) = fails(&mut serve_demo(&data));
+    assert_eq!(code, 5, "{said}");
+    assert!(std::fs::read_dir(data.join("journal")).unwrap().next().is_none());
+
+    // When the older copy is in its place
+    std::fs::remove_dir(data.join("journal")).unwrap();
+    copy(&old, &data.join("journal"));
+    let (code, said) = fails(&mut serve_demo(&data));
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("what to do: "), "{said}");
+
+    // When the right one is put back, then all is well
+    std::fs::remove_dir_all(data.join("journal")).unwrap();
+    std::fs::rename(&kept, data.join("journal")).unwrap();
+    let server = Server::start(&data);
+    assert_eq!(server.wallet("alice", "USD").await, 9_892_00);
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
