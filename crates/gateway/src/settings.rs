@@ -17,6 +17,8 @@ pub struct Settings {
     pub read_wait: Duration,
     /// How long a reveal waits for the issuer [5 s].
     pub issuer_wait: Duration,
+    /// How long an authorization may take before it is declined (apis.md, Issuer) [100 ms].
+    pub authorization_wait: Duration,
     /// Trusted proxies in front, which write `X-Forwarded-For` [0].
     pub proxies: usize,
 }
@@ -29,6 +31,7 @@ impl Default for Settings {
             settlement_wait: Duration::from_secs(2),
             read_wait: Duration::from_secs(2),
             issuer_wait: Duration::from_secs(5),
+            authorization_wait: Duration::from_millis(100),
             proxies: 0,
         }
     }

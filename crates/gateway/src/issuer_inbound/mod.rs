@@ -5,7 +5,7 @@
 //! and done once. Cards are named by `card_id` (ours) or `issuer_card_id`; authorizations by the network's own id, from
 //! which ours is minted, so that a reversal may come before its authorization; ours is taken too.
 //!
-//! An authorization is decided within [`network::AUTHORIZATION_WITHIN`] or declined. A clearing that belongs to no
+//! An authorization is decided within [`crate::Settings::authorization_wait`] or declined. A clearing that belongs to no
 //! authorization is posted as a force post. `message.rs`, `network.rs` and `outcome.rs` are shared with the sandbox.
 
 pub mod message;

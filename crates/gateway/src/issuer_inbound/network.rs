@@ -1,7 +1,5 @@
 //! Sending network messages: the same for the issuer and the sandbox, so that what is tried in one holds in the other.
 
-use std::time::Duration;
-
 use florin_engine::{
     event::Event,
     ids::{AuthorizationId, Key},
@@ -21,9 +19,6 @@ use crate::{
         failure::Failure,
     },
 };
-
-/// What Florin may take for an authorization (apis.md, Issuer).
-pub const AUTHORIZATION_WITHIN: Duration = Duration::from_millis(100);
 
 /// A message on its way.
 pub struct Sent {
@@ -64,8 +59,11 @@ pub async fn send(desk: &Desk, sent: Sent) -> Result<(Option<Reply>, Answer), Fa
         dated_ms,
         command: message.command(&target, authorization),
     };
-    let reply =
-        if asks { desk.send_within(sending, AUTHORIZATION_WITHIN).await? } else { Some(desk.send(sending).await?) };
+    let reply = if asks {
+        desk.send_within(sending, desk.gateway.settings().authorization_wait).await?
+    } else {
+        Some(desk.send(sending).await?)
+    };
     let Some(reply) = reply else {
         return Ok((None, Answer::too_late(&target, authorization)));
     };
