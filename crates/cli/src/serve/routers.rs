@@ -48,6 +48,7 @@ fn settings(config: &Config) -> Settings {
         read_wait: Duration::from_millis(gateway.read_wait_ms),
         issuer_wait: Duration::from_millis(gateway.issuer_wait_ms),
         proxies: gateway.proxies,
+        ..Settings::default()
     }
 }
 

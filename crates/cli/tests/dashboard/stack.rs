@@ -260,12 +260,8 @@ impl Stack {
         self.vault.register(account.0, company, user).unwrap();
         let country = Country::parse("GB").unwrap();
         self.ops(account, "register", RegisterUser { company: company.to_owned(), country }).await;
-        let reply = if cents > 0 {
-            let deposit = Deposit { asset: Asset::USD, amount: Minor(cents), reference: Sealed::NONE };
-            self.ops(account, "deposit", deposit).await
-        } else {
-            self.ops(account, "none", Deposit { asset: Asset::USD, amount: Minor(1), reference: Sealed::NONE }).await
-        };
+        let deposit = Deposit { asset: Asset::USD, amount: Minor(cents), reference: Sealed::NONE };
+        let reply = self.ops(account, "deposit", deposit).await;
         self.views.wait(reply.partition, reply.position, Duration::from_secs(10)).await.unwrap();
     }
 

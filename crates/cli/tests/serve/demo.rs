@@ -43,8 +43,11 @@ async fn a_card_is_made_topped_up_read_and_gets_a_code() {
     assert_eq!(full["cardNumber"].as_str().unwrap().replace(' ', "").len(), 16);
     assert_eq!(full["cvv"].as_str().unwrap().len(), 3);
     let statement = send(server.dashboard(Method::GET, &format!("/users/alice/cards/{card}/transactions")), 200).await;
-    assert_eq!(statement["transactions"][0]["type"], "top_up");
-    assert_eq!(statement["transactions"][0]["transactionId"], topped["transactionId"]);
+    let rows = statement["transactions"].as_array().unwrap();
+    let figures: Vec<(&str, i64)> =
+        rows.iter().map(|row| (row["type"].as_str().unwrap(), minor(&row["amount"]))).collect();
+    assert_eq!(figures, [("fee", 30), ("top_up", 10_00), ("fee", 3_00), ("fee", 5_00), ("issue", 100_00)]);
+    assert_eq!(rows[1]["transactionId"], topped["transactionId"]);
     let code = send(server.dashboard(Method::GET, &format!("/users/alice/cards/{card}/otp")), 200).await;
     assert!(code["code"].as_str().is_some_and(|code| !code.is_empty()));
 

@@ -67,7 +67,7 @@ async fn a_graceful_stop_answers_what_was_admitted_and_keeps_it() {
         })
         .collect();
     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    let stopped = tokio::task::spawn_blocking(|| server.terminate());
+    let stopped = tokio::task::spawn_blocking(move || server.terminate());
     let mut answered = 0;
     for request in requests {
         answered += i64::from(request.await.unwrap().is_some());
@@ -84,38 +84,39 @@ async fn a_graceful_stop_answers_what_was_admitted_and_keeps_it() {
 async fn a_journal_that_is_gone_or_short_is_refused_with_advice_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
+    let journal = data.join("ledger/journal");
     let server = Server::start(&data);
     let old = dir.path().join("old");
     // Given a copy of the journal from before the card
-    copy(&data.join("journal"), &old);
+    copy(&journal, &old);
     server.card("alice", "100").await;
     assert!(server.terminate().success());
 
     // When the journal is gone
     let kept = dir.path().join("kept");
-    std::fs::rename(data.join("journal"), &kept).unwrap();
+    std::fs::rename(&journal, &kept).unwrap();
     let (code, said) = fails(&mut serve_demo(&data));
     assert_eq!(code, 5, "{said}");
     assert!(said.contains("the journal is missing"), "{said}");
     assert!(said.contains("what to do: "), "{said}");
-    assert!(!data.join("journal").exists());
+    assert!(!journal.exists());
 
     // When there is an empty directory in its place
-    std::fs::create_dir(data.join("journal")).unwrap();
+    std::fs::create_dir(&journal).unwrap();
     let (code, said) = fails(&mut serve_demo(&data));
     assert_eq!(code, 5, "{said}");
-    assert!(std::fs::read_dir(data.join("journal")).unwrap().next().is_none());
+    assert!(std::fs::read_dir(&journal).unwrap().next().is_none());
 
     // When the older copy is in its place
-    std::fs::remove_dir(data.join("journal")).unwrap();
-    copy(&old, &data.join("journal"));
+    std::fs::remove_dir(&journal).unwrap();
+    copy(&old, &journal);
     let (code, said) = fails(&mut serve_demo(&data));
     assert_eq!(code, 5, "{said}");
     assert!(said.contains("what to do: "), "{said}");
 
     // When the right one is put back, then all is well
-    std::fs::remove_dir_all(data.join("journal")).unwrap();
-    std::fs::rename(&kept, data.join("journal")).unwrap();
+    std::fs::remove_dir_all(&journal).unwrap();
+    std::fs::rename(&kept, &journal).unwrap();
     let server = Server::start(&data);
     assert_eq!(server.wallet("alice", "USD").await, 9_892_00);
 }
