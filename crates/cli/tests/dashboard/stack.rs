@@ -1,5 +1,6 @@
 //! A whole stack in one process on a temporary directory: journal, processor, projector, vault, sandbox issuer, a settlement that can be
 //! held, and the gateway on a loopback port.
+#![allow(clippy::unwrap_used, reason = "helpers of stories; what does not unwrap fails the story")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -126,13 +127,11 @@ impl Got {
     pub(crate) fn raw(&self, path: &str) -> String {
         let mut text = self.body.clone();
         for name in path.split('.') {
-            let inner = match name.parse::<usize>() {
-                Ok(n) => serde_json::from_str::<Vec<Box<RawValue>>>(&text).unwrap()[n].get().to_owned(),
-                Err(_) => {
-                    let fields: std::collections::BTreeMap<String, Box<RawValue>> =
-                        serde_json::from_str(&text).unwrap();
-                    fields.get(name).unwrap_or_else(|| panic!("{path} is not in {text}")).get().to_owned()
-                }
+            let inner = if let Ok(n) = name.parse::<usize>() {
+                serde_json::from_str::<Vec<Box<RawValue>>>(&text).unwrap()[n].get().to_owned()
+            } else {
+                let fields: std::collections::BTreeMap<String, Box<RawValue>> = serde_json::from_str(&text).unwrap();
+                fields.get(name).unwrap_or_else(|| panic!("{path} is not in {text}")).get().to_owned()
             };
             text = inner;
         }

@@ -31,6 +31,7 @@ pub(super) struct TopUpRequest {
 /// A card.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the document's names")]
 pub(super) struct Card {
     /// Its id.
     #[schema(format = "uuid")]
@@ -114,6 +115,7 @@ pub(super) struct Transactions {
 /// A transaction.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the document's names")]
 pub(super) struct Transaction {
     /// Its id.
     #[schema(format = "uuid")]
