@@ -150,7 +150,7 @@ impl Stack {
             followers: Arc::new(views),
         };
         // Stories are about what is decided, not about how fast this machine is.
-        let authorization_wait = std::time::Duration::from_secs(60);
+        let authorization_wait = std::time::Duration::from_mins(1);
         let settings = Settings { authorization_wait, ..Settings::default() };
         let gateway = Gateway::new(ports, settings);
         let keys = [ApiKey::new("ops", KEY)];
