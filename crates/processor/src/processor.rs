@@ -49,7 +49,6 @@ pub struct Processor<P>(PhantomData<P>);
 pub struct Running {
     loops: Vec<(PartitionId, mpsc::Sender<Question>, JoinHandle<()>)>,
     ended: mpsc::UnboundedReceiver<(PartitionId, Result<(), Error>)>,
-    open: usize,
     snapshotter: Option<Snapshotter>,
 }
 
@@ -79,7 +78,7 @@ impl<P: Provider> Processor<P> {
             (snapshotter, requests) = (Some(started.0), Some(started.1));
         }
         let (ends, ended) = mpsc::unbounded_channel();
-        let mut running = Running { loops: Vec::new(), ended, open: 0, snapshotter };
+        let mut running = Running { loops: Vec::new(), ended, snapshotter };
         let mut ready = Vec::new();
         for (partition, questions, inbox) in inboxes {
             let (started, starting) = oneshot::channel();
@@ -93,7 +92,6 @@ impl<P: Provider> Processor<P> {
                     return Err(Error::Thread(error));
                 }
             }
-            running.open += 1;
         }
         drop((requests, ends));
         let mut failure = None;
@@ -114,11 +112,8 @@ impl Running {
     pub async fn failed(&mut self) -> Error {
         loop {
             match self.ended.recv().await {
-                Some((_, Ok(()))) => self.open -= 1,
-                Some((_, Err(error))) => {
-                    self.open -= 1;
-                    return error;
-                }
+                Some((_, Ok(()))) => {}
+                Some((_, Err(error))) => return error,
                 None => std::future::pending().await,
             }
         }

@@ -25,7 +25,7 @@ use florin_engine::{
     evolve::evolve,
     ids::{AccountId, Digest, Key, Position},
     money::Asset,
-    postings::unbalanced,
+    postings::{Posting, unbalanced},
     reject::Reject,
     snapshot::SCHEMA,
     state::State,
@@ -72,6 +72,7 @@ pub(crate) struct Loop<W> {
     // Scratch, so that deciding allocates nothing.
     events: Vec<Event>,
     bytes: Vec<u8>,
+    postings: Vec<Posting>,
 }
 
 impl<W: Writer> Loop<W> {
@@ -105,6 +106,7 @@ impl<W: Writer> Loop<W> {
             snapshot_running: false,
             events: Vec::new(),
             bytes: Vec::new(),
+            postings: Vec::new(),
         }
     }
 
@@ -315,8 +317,13 @@ impl<W: Writer> Loop<W> {
         evolve(&mut self.state, position, &admitted, outcome(&self.events, reject.as_ref()));
         self.stamps.used(time_ms);
         let account = admitted.envelope.account;
+        // Entry by entry, while its few postings are at hand: if each balances, so does the batch.
+        self.postings.clear();
         for event in &self.events {
-            (self.expand)(account, event, &mut self.open.postings);
+            (self.expand)(account, event, &mut self.postings);
+        }
+        if !self.postings.is_empty() {
+            self.open.unbalanced = self.open.unbalanced.or(unbalanced(&self.postings));
         }
         let reversal = Reversal::of(&admitted.envelope, &self.events);
         let outcome = match reject {
@@ -342,14 +349,13 @@ impl<W: Writer> Loop<W> {
 
     /// Hands the open record over, if its debits equal its credits.
     async fn submit(&mut self) -> Result<(), processor::Error> {
-        if let Some(asset) = unbalanced(&self.open.postings) {
+        if let Some(asset) = self.open.unbalanced {
             return Err(self.unbalanced(asset));
         }
         while self.in_flight.len() >= IN_FLIGHT {
             let head = self.writer.acked().await?;
             self.durable(head).await?;
         }
-        self.open.postings.clear();
         let waiting = std::mem::take(&mut self.open.waiting);
         let batch = std::mem::take(&mut self.open.batch);
         let entries = batch.len() as u64;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use florin_engine::{
     agenda::{Due, Work},
-    postings::Posting,
+    money::Asset,
 };
 use florin_journal::{Batch, RECORD_BYTES_WORKING};
 use tokio::sync::oneshot;
@@ -52,7 +52,8 @@ impl Waiting {
 #[derive(Default)]
 pub(super) struct Open {
     pub(super) batch: Batch,
-    pub(super) postings: Vec<Posting>,
+    /// An asset in which some entry's debits and credits differ.
+    pub(super) unbalanced: Option<Asset>,
     pub(super) waiting: Vec<Waiting>,
 }
 
