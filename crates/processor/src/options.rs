@@ -31,14 +31,14 @@ pub type Expand = fn(AccountId, &Event, &mut Vec<Posting>);
 /// Settings of a processor.
 #[derive(Clone)]
 pub struct Options {
-    /// Commands that the user lane of a partition holds before it answers *busy* [65,536]. A client's batch is let in
+    /// Commands that the user lane of a partition holds before it answers *busy* (default 65,536). A client's batch is let in
     /// while there is any room, so a lane may hold one batch more.
     pub user_lane: usize,
-    /// Commands that the network lane of a partition holds before it answers *busy* [4,096].
+    /// Commands that the network lane of a partition holds before it answers *busy* (default 4,096).
     pub network_lane: usize,
     /// Where snapshots lie, two per partition; `None`: none are made, and no checkpoints.
     pub snapshots: Option<PathBuf>,
-    /// Durable entries of a partition between two snapshots [1,000,000].
+    /// Durable entries of a partition between two snapshots (default 1,000,000).
     pub snapshot_entries: u64,
     /// The clock.
     pub clock: Arc<dyn Clock>,
