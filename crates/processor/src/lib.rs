@@ -1,6 +1,6 @@
 //! The single writer of a partition: admits, batches, decides, appends, evolves, replies; recovers and makes snapshots.
 //!
-//! Shape: a [`Handle`] puts commands into a partition's two bounded [`lanes`]; one [`partition`] loop on its own thread
+//! Shape: a [`Handle`] puts commands into a partition's two bounded lanes; one loop on its own thread
 //! decides them against its state at once and speculatively, encodes them into the record under construction, and hands
 //! records to the journal's writer; replies wait beside their record and are released, in order, when it is durable.
 //!
