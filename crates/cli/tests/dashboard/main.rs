@@ -289,7 +289,7 @@ async fn the_same_key_has_one_effect_and_one_answer() {
     // A refusal is an outcome too.
     let refused = stack.post_as(&topup, "topup-2", r#"{"amount":9}"#).await;
     let again = stack.post_as(&topup, "topup-2", r#"{"amount":9}"#).await;
-    assert_eq!((again.status, &again.body), (400, &refused.body));
+    assert_eq!((again.status, again.replayed, &again.body), (400, true, &refused.body));
     // Another user's same key is another key.
     assert_eq!(stack.post_as("/users/bob/cards", "create-1", body).await.status, 201);
     for key in ["", &"k".repeat(256)] {

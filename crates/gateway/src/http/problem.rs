@@ -8,7 +8,7 @@ use std::{borrow::Cow, marker::PhantomData};
 use axum::response::{IntoResponse, Response};
 use florin_engine::reject::Reject;
 
-use super::amount;
+use super::{amount, idempotency};
 
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,7 +160,7 @@ impl std::fmt::Display for Chain<'_> {
 
 /// How an API words its errors.
 ///
-/// `render` must set the status and the body, and may set headers; `Retry-After` and `WWW-Authenticate` are added by
+/// `render` must set the status and the body, and may set headers; `Retry-After`, `WWW-Authenticate` and `Idempotency-Replayed` are added by
 /// [`Failure`] where they belong.
 pub trait Dialect: Send + Sync + 'static {
     /// Its name: metrics label, scope of its idempotency keys and of its content digests.
@@ -173,6 +173,7 @@ pub trait Dialect: Send + Sync + 'static {
 /// A problem on its way out through a dialect.
 pub struct Failure<D> {
     problem: Problem,
+    replayed: bool,
     dialect: PhantomData<fn() -> D>,
 }
 
@@ -184,7 +185,16 @@ impl<D> std::fmt::Debug for Failure<D> {
 
 impl<D> From<Problem> for Failure<D> {
     fn from(problem: Problem) -> Self {
-        Self { problem, dialect: PhantomData }
+        Self { problem, replayed: false, dialect: PhantomData }
+    }
+}
+
+impl<D> Failure<D> {
+    /// Says that it is the first outcome of its idempotency key again, if it is.
+    #[must_use]
+    pub fn replayed(mut self, replayed: bool) -> Self {
+        self.replayed = replayed;
+        self
     }
 }
 
@@ -196,6 +206,9 @@ impl<D: Dialect> IntoResponse for Failure<D> {
         let headers = response.headers_mut();
         if let Some(seconds) = self.problem.retry_after_s() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        if self.replayed {
+            headers.insert(idempotency::REPLAYED, idempotency::REPLAYED_YES);
         }
         if self.problem == Problem::Unauthorized {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

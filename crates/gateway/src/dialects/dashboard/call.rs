@@ -123,12 +123,14 @@ impl Call {
         content: &Content,
         command: Command,
         field: &'static str,
-    ) -> Result<(Reply, Vec<Event>), Problem> {
+    ) -> Result<(Reply, Vec<Event>), Failure<Dashboard>> {
         let digest = self.gateway.digest(self.account(), content)?;
         let mut reply = self.gateway.send(self.sender, key, digest, command).await?;
         let outcome = std::mem::replace(&mut reply.outcome, Outcome::Accepted(Vec::new()));
-        let events = accepted(outcome, Some(field), CENTS)?;
-        Ok((reply, events))
+        match accepted(outcome, Some(field), CENTS) {
+            Ok(events) => Ok((reply, events)),
+            Err(problem) => Err(Failure::from(problem).replayed(reply.replayed)),
+        }
     }
 
     /// Waits until the views show what they must, and refuses a user whom they do not know.
