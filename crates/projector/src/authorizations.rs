@@ -10,7 +10,7 @@ use florin_engine::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    key::{Key, Line, Table},
+    key::{Key, Place, Table},
     row::Row,
     transactions::TransactionStatus,
 };
@@ -60,8 +60,8 @@ pub struct AuthorizationRow {
 
 impl AuthorizationRow {
     /// The place of its purchase on statements.
-    pub(crate) const fn line(&self) -> Line {
-        Line::new(self.position, self.event, 0)
+    pub(crate) const fn place(&self) -> Place {
+        Place { position: self.position, event: self.event }
     }
 
     pub(crate) fn source(&mut self, wallet: bool, asset: Asset) -> &mut SourceRow {

@@ -124,39 +124,34 @@ pub(crate) fn tail16(key: &[u8]) -> Option<[u8; 16]> {
     key.last_chunk().copied()
 }
 
-/// A line of a statement: event and part within its entry. The highest sorts first.
+/// A place on a statement: an event of an entry. The latest sorts first. Its lines are stored together: the event itself
+/// (part 0) and its fees (part 1 and up).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Line {
+pub(crate) struct Place {
     /// Position of the entry.
     pub(crate) position: Position,
-    /// Event within the entry, then part within the event (0: the event itself, 1…: its fees).
-    pub(crate) part: u32,
+    /// Event within the entry.
+    pub(crate) event: u32,
 }
 
-impl Line {
-    const PART_BITS: u32 = 8;
-
-    pub(crate) const fn new(position: Position, event: u32, part: u32) -> Self {
-        Self { position, part: (event << Self::PART_BITS) | (part & 0xFF) }
-    }
-
-    /// The number that names the line within its entry for [`florin_engine::ids::transaction_id`]: the event's for the event
-    /// itself, beyond 2¹⁶ for its fees.
-    pub(crate) const fn number(self) -> u32 {
-        (self.part >> Self::PART_BITS) | ((self.part & 0xFF) << 16)
+impl Place {
+    /// The number that names a line within its entry for [`florin_engine::ids::transaction_id`]: the event's for the
+    /// event itself, beyond 2¹⁶ for its fees.
+    pub(crate) const fn number(self, part: u8) -> u32 {
+        self.event | ((part as u32) << 16)
     }
 
     pub(crate) fn append(self, key: Key) -> Key {
-        key.newest(self.position.0).u32(!self.part)
+        key.newest(self.position.0).u32(!self.event)
     }
 
-    /// Reads the line that ends a key.
+    /// Reads the place that ends a key.
     pub(crate) fn of_key(key: &[u8]) -> Option<Self> {
         let end: &[u8; 12] = key.last_chunk()?;
-        let (position, part) = end.split_at(8);
+        let (position, event) = end.split_at(8);
         Some(Self {
             position: Position(!u64::from_be_bytes(position.try_into().ok()?)),
-            part: !u32::from_be_bytes(part.try_into().ok()?),
+            event: !u32::from_be_bytes(event.try_into().ok()?),
         })
     }
 }
@@ -166,20 +161,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn newer_lines_sort_first_and_read_back() {
-        let line = |index, entry, event, part| Line::new(Position::new(index, entry), event, part);
-        let in_order = [line(9, 0, 0, 0), line(8, 3, 1, 0), line(8, 3, 0, 2), line(8, 3, 0, 0), line(8, 2, 7, 0)];
-        let keys: Vec<_> =
-            in_order.iter().map(|line| line.append(Key::of(Table::OfCard)).as_slice().to_vec()).collect();
+    fn later_places_sort_first_and_read_back() {
+        let place = |index, entry, event| Place { position: Position::new(index, entry), event };
+        let in_order = [place(9, 0, 0), place(8, 3, 1), place(8, 3, 0), place(8, 2, 7)];
+        let keys = in_order.map(|place| place.append(Key::of(Table::OfCard)).as_slice().to_vec());
         assert!(keys.is_sorted(), "byte order is newest first");
-        let back: Vec<_> = keys.iter().filter_map(|key| Line::of_key(key)).collect();
-        assert_eq!(back, in_order);
+        assert_eq!(keys.map(|key| Place::of_key(&key)), in_order.map(Some));
     }
 
     #[test]
     fn the_event_itself_is_named_by_its_number() {
-        assert_eq!(Line::new(Position::new(1, 0), 3, 0).number(), 3);
-        assert_eq!(Line::new(Position::new(1, 0), 3, 2).number(), 3 | 2 << 16);
+        let place = Place { position: Position::new(1, 0), event: 3 };
+        assert_eq!((place.number(0), place.number(2)), (3, 3 | 2 << 16));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error,
-    key::{Key, Line, Table},
+    key::{Key, Place, Table},
     row::{self, Row},
 };
 
@@ -168,18 +168,23 @@ impl TransactionRow {
         }
     }
 
-    /// Reads a line from its key and value.
-    pub(crate) fn read(partition: u16, key: &[u8], value: &[u8]) -> Result<(Cursor, Self), Error> {
-        let end = || Error::Damaged { table: Self::NAME, source: postcard::Error::DeserializeUnexpectedEnd };
-        let line = Line::of_key(key).ok_or_else(end)?;
-        let mut row: Self = row::decode(value)?;
-        row.position = line.position;
-        row.id = transaction_id(partition, line.position, line.number());
-        Ok((Cursor(line), row))
+    /// Reads the lines of a place, newest first, each with the cursor that stands at it.
+    pub(crate) fn read(partition: u16, key: &[u8], value: &[u8]) -> Result<Vec<(Cursor, Self)>, Error> {
+        let end = || Error::Damaged { table: Lines::NAME, source: postcard::Error::DeserializeUnexpectedEnd };
+        let place = Place::of_key(key).ok_or_else(end)?;
+        let lines: Lines = row::decode(value)?;
+        let named = |(part, line): (u8, Self)| {
+            let id = transaction_id(partition, place.position, place.number(part));
+            (Cursor { place, part }, Self { id, position: place.position, ..line })
+        };
+        Ok(lines.into_iter().rev().map(named).collect())
     }
 }
 
-impl Row for TransactionRow {
+/// The lines of one place of a statement, by part; the lowest first.
+pub(crate) type Lines = Vec<(u8, TransactionRow)>;
+
+impl Row for Lines {
     const NAME: &'static str = "transactions";
 }
 
@@ -198,8 +203,8 @@ impl Statement {
         }
     }
 
-    pub(crate) fn key(self, line: Line) -> Key {
-        line.append(self.prefix())
+    pub(crate) fn key(self, place: Place) -> Key {
+        place.append(self.prefix())
     }
 
     pub(crate) const fn partition(self) -> u16 {
@@ -210,13 +215,16 @@ impl Statement {
     }
 }
 
-/// Where the next page of a statement begins. Opaque: 24 hexadecimal digits; stays good while newer lines arrive.
+/// Where the next page of a statement begins. Opaque: 26 hexadecimal digits; stays good while newer lines arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor(pub(crate) Line);
+pub struct Cursor {
+    pub(crate) place: Place,
+    pub(crate) part: u8,
+}
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}{:08x}", self.0.position.0, self.0.part)
+        write!(f, "{:016x}{:08x}{:02x}", self.place.position.0, self.place.event, self.part)
     }
 }
 
@@ -229,12 +237,13 @@ impl FromStr for Cursor {
     type Err = BadCursor;
 
     fn from_str(text: &str) -> Result<Self, BadCursor> {
-        let digits = text.len() == 24 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-        let (position, part) = digits.then(|| text.split_at(16)).ok_or(BadCursor)?;
-        Ok(Self(Line {
-            position: Position(u64::from_str_radix(position, 16).map_err(|_| BadCursor)?),
-            part: u32::from_str_radix(part, 16).map_err(|_| BadCursor)?,
-        }))
+        let digits = text.len() == 26 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        let (position, rest) = digits.then(|| text.split_at(16)).ok_or(BadCursor)?;
+        let (event, part) = rest.split_at(8);
+        let position = Position(u64::from_str_radix(position, 16).map_err(|_| BadCursor)?);
+        let event = u32::from_str_radix(event, 16).map_err(|_| BadCursor)?;
+        let part = u8::from_str_radix(part, 16).map_err(|_| BadCursor)?;
+        Ok(Self { place: Place { position, event }, part })
     }
 }
 
@@ -252,26 +261,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_reads_back_as_written_with_its_id_from_its_key() {
+    fn lines_read_back_newest_first_with_their_ids_from_their_key() {
         let card = CardId([0; 16]);
-        let line = Line::new(Position::new(3, 4), 1, 0);
+        let place = Place { position: Position::new(3, 4), event: 1 };
         let row = TransactionRow {
             authorization: Some(AuthorizationId([5; 16])),
             card: Some(card),
             ..TransactionRow::new(TransactionKind::Purchase, Direction::Debit, Minor(5), Asset::USD, 9)
         };
-        let key = Statement::Card(card).key(line);
-        let (cursor, back) =
-            TransactionRow::read(0, key.as_slice(), &row::encode(&row).expect("encodes")).expect("decodes");
-        assert_eq!(cursor, Cursor(line));
-        assert_eq!(back, TransactionRow { id: transaction_id(0, line.position, 1), position: line.position, ..row });
+        let stored: Lines = vec![(0, row.clone()), (2, row.clone())];
+        let key = Statement::Card(card).key(place);
+        let back = TransactionRow::read(0, key.as_slice(), &row::encode(&stored).expect("encodes")).expect("decodes");
+        let line = |part| {
+            let id = transaction_id(0, place.position, place.number(part));
+            (Cursor { place, part }, TransactionRow { id, position: place.position, ..row.clone() })
+        };
+        assert_eq!(back, [line(2), line(0)]);
+        assert_eq!(back[1].1.id, transaction_id(0, place.position, 1), "the event's own number");
     }
 
     #[test]
     fn a_cursor_reads_back_and_nothing_else_passes_for_one() {
-        let cursor = Cursor(Line::new(Position::new(300, 40), 1, 2));
+        let cursor = Cursor { place: Place { position: Position::new(300, 40), event: 1 }, part: 2 };
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
-        for text in ["", "0", "+00000000000000000000000", "zz0000000000000000000000", "0000000000000000000000000"] {
+        for text in ["", "0", "+0000000000000000000000000", "zz000000000000000000000000", "000000000000000000000000000"]
+        {
             assert_eq!(text.parse::<Cursor>(), Err(BadCursor), "{text}");
         }
     }

@@ -333,23 +333,24 @@ impl Views {
     ) -> Result<Page<TransactionRow>, Error> {
         let limit = limit.clamp(1, PAGE_ROWS_MAX);
         let prefix = statement.prefix();
-        // Every key of the statement is its prefix and 12 bytes, the last of which cannot all be 0xFF: position 0 holds the genesis.
-        let start = before.map_or(prefix, |Cursor(line)| statement.key(line));
+        // Every key of the statement is its prefix and 12 bytes, which cannot all be 0xFF: position 0 holds the genesis.
+        let start = before.map_or(prefix, |cursor| statement.key(cursor.place));
         let end = prefix.bytes(&[0xFF; 12]);
         let mut page = Page { rows: Vec::new(), next: None };
         let mut last = None;
         for pair in self.0.tree.range(start.as_slice()..end.as_slice()) {
             let (key, value) = self.sound(pair.map_err(Error::from))?;
-            if before.is_some() && key.as_ref() == start.as_slice() {
-                continue;
+            for (cursor, row) in self.sound(TransactionRow::read(statement.partition(), &key, &value))? {
+                if before.is_some_and(|before| cursor.place == before.place && cursor.part >= before.part) {
+                    continue;
+                }
+                if page.rows.len() == limit {
+                    page.next = last;
+                    return Ok(page);
+                }
+                last = Some(cursor);
+                page.rows.push(row);
             }
-            if page.rows.len() == limit {
-                page.next = last;
-                break;
-            }
-            let (cursor, row) = self.sound(TransactionRow::read(statement.partition(), &key, &value))?;
-            last = Some(cursor);
-            page.rows.push(row);
         }
         Ok(page)
     }

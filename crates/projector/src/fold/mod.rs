@@ -24,7 +24,7 @@ use crate::{
     cards::CardRow,
     checkpoint::{self, Checkpoint, SCHEMA},
     history::{self, HistoryRow},
-    key::Line,
+    key::Place,
     policies::PolicyRow,
     row::Row,
 };
@@ -56,8 +56,8 @@ struct At {
 }
 
 impl At {
-    const fn line(&self, part: u32) -> Line {
-        Line::new(self.position, self.event, part)
+    const fn place(&self) -> Place {
+        Place { position: self.position, event: self.event }
     }
 }
 

@@ -10,8 +10,10 @@ use florin_engine::{
 
 use super::{At, Fold};
 use crate::{
-    CardRow, Direction, Error, LedgerKind, TransactionKind, TransactionRow, TransactionStatus, WalletRow, key::Line,
-    ledger::LedgerRow, transactions::Statement,
+    CardRow, Direction, Error, LedgerKind, TransactionKind, TransactionRow, TransactionStatus, WalletRow,
+    key::Place,
+    ledger::LedgerRow,
+    transactions::{Lines, Statement},
 };
 
 impl Fold {
@@ -67,13 +69,13 @@ impl Fold {
     pub(super) fn deposited(&mut self, at: &At, e: &Deposited) -> Result<(), Error> {
         let line = line(at, TransactionKind::Deposit, Direction::Credit, e.amount, e.asset);
         let line = TransactionRow { note: e.reference.clone(), ..line };
-        self.list(Statement::Wallet(at.account, e.asset), at.line(0), &line)
+        self.list(Statement::Wallet(at.account, e.asset), at.place(), line)
     }
 
     pub(super) fn withdrawn(&mut self, at: &At, e: &Withdrawn) -> Result<(), Error> {
         let line = line(at, TransactionKind::Withdrawal, Direction::Debit, e.amount, e.asset);
         let line = TransactionRow { note: e.reference.clone(), ..line };
-        self.list(Statement::Wallet(at.account, e.asset), at.line(0), &line)
+        self.list(Statement::Wallet(at.account, e.asset), at.place(), line)
     }
 
     pub(super) fn written_off(&mut self, at: &At, e: &WrittenOff) -> Result<(), Error> {
@@ -81,18 +83,22 @@ impl Fold {
         let card = (!e.card.is_nil()).then_some(e.card);
         let line = TransactionRow { note: e.reason.clone(), card, ..line };
         let statement = card.map_or(Statement::Wallet(at.account, e.asset), Statement::Card);
-        self.list(statement, at.line(0), &line)
+        self.list(statement, at.place(), line)
     }
 
     pub(super) fn topped_up(&mut self, at: &At, e: &ToppedUp) -> Result<(), Error> {
-        self.moved(at, TransactionKind::TopUp, e.card, Direction::Credit, e.amount, e.currency)?;
-        if e.fee.is_positive() {
-            let fee = line(at, TransactionKind::Fee, Direction::Debit, e.fee, e.currency);
-            let fee = TransactionRow { card: Some(e.card), ..fee };
-            self.list(Statement::Card(e.card), at.line(1), &fee)?;
-            self.list(Statement::Wallet(at.account, e.currency), at.line(1), &fee)?;
-        }
-        Ok(())
+        let row = |kind, direction, amount| TransactionRow {
+            card: Some(e.card),
+            ..line(at, kind, direction, amount, e.currency)
+        };
+        let fee = e.fee.is_positive().then(|| (1, row(TransactionKind::Fee, Direction::Debit, e.fee)));
+        let lines = |direction| {
+            let moved = (0, row(TransactionKind::TopUp, direction, e.amount));
+            [moved].into_iter().chain(fee.clone()).collect::<Lines>()
+        };
+        let (on_card, on_wallet) = (lines(Direction::Credit), lines(Direction::Debit));
+        self.list_all(Statement::Card(e.card), at.place(), &on_card)?;
+        self.list_all(Statement::Wallet(at.account, e.currency), at.place(), &on_wallet)
     }
 
     pub(super) fn unloaded(&mut self, at: &At, e: &Unloaded) -> Result<(), Error> {
@@ -132,19 +138,26 @@ impl Fold {
             updated_ms: now.time_ms,
             ..line(asked, kind, direction, amount, asset)
         };
+        let mut on_card = Lines::new();
+        let mut on_wallets: Vec<(Asset, Lines)> = Vec::new();
         if initial.is_positive() {
-            let kind = TransactionKind::Issue;
-            let on_card = row(kind, Direction::Credit, initial, currency);
-            let on_wallet = row(kind, Direction::Debit, initial, currency);
-            self.list(Statement::Card(card), asked.line(0), &on_card)?;
-            self.list(Statement::Wallet(asked.account, currency), asked.line(0), &on_wallet)?;
+            on_card.push((0, row(TransactionKind::Issue, Direction::Credit, initial, currency)));
+            on_wallets.push((currency, vec![(0, row(TransactionKind::Issue, Direction::Debit, initial, currency))]));
         }
-        for (part, fee) in (1_u32..).zip(fees) {
+        for (part, fee) in (1_u8..).zip(fees) {
             let kind = TransactionKind::Fee;
-            let on_card = row(kind, Direction::Debit, fee.fee, fee.fiat);
-            let on_wallet = row(kind, Direction::Debit, fee.paid, fee.asset);
-            self.list(Statement::Card(card), asked.line(part), &on_card)?;
-            self.list(Statement::Wallet(asked.account, fee.asset), asked.line(part), &on_wallet)?;
+            on_card.push((part, row(kind, Direction::Debit, fee.fee, fee.fiat)));
+            let paid = (part, row(kind, Direction::Debit, fee.paid, fee.asset));
+            match on_wallets.iter_mut().find(|(asset, _)| *asset == fee.asset) {
+                Some((_, lines)) => lines.push(paid),
+                None => on_wallets.push((fee.asset, vec![paid])),
+            }
+        }
+        if !on_card.is_empty() {
+            self.list_all(Statement::Card(card), asked.place(), &on_card)?;
+        }
+        for (asset, lines) in on_wallets {
+            self.list_all(Statement::Wallet(asked.account, asset), asked.place(), &lines)?;
         }
         Ok(())
     }
@@ -165,13 +178,18 @@ impl Fold {
             Direction::Debit => Direction::Credit,
         };
         let on_wallet = TransactionRow { direction, ..on_card.clone() };
-        self.list(Statement::Card(card), at.line(0), &on_card)?;
-        self.list(Statement::Wallet(at.account, currency), at.line(0), &on_wallet)
+        self.list(Statement::Card(card), at.place(), on_card)?;
+        self.list(Statement::Wallet(at.account, currency), at.place(), on_wallet)
     }
 
-    /// Writes a line of a statement, in the place of the same line if there is one.
-    pub(super) fn list(&mut self, statement: Statement, line: Line, row: &TransactionRow) -> Result<(), Error> {
-        self.batch.put(statement.key(line), row)
+    /// Writes the only line of a place of a statement, over the one that is there.
+    pub(super) fn list(&mut self, statement: Statement, place: Place, line: TransactionRow) -> Result<(), Error> {
+        self.list_all(statement, place, &vec![(0, line)])
+    }
+
+    /// Writes all lines of a place of a statement, over those that are there.
+    fn list_all(&mut self, statement: Statement, place: Place, lines: &Lines) -> Result<(), Error> {
+        self.batch.put(statement.key(place), lines)
     }
 }
 

@@ -79,7 +79,7 @@ impl Fold {
         let row = self.authorization(at, e.authorization)?.clone();
         let line = purchase(at, &row, e.amount, row.currency);
         let line = declined(line, &e.decline);
-        self.list(Statement::Card(e.card), at.line(0), &line)
+        self.list(Statement::Card(e.card), at.place(), line)
     }
 
     pub(super) fn cleared(&mut self, at: &At, e: &Cleared) -> Result<(), Error> {
@@ -150,9 +150,9 @@ impl Fold {
             ..TransactionRow::new(TransactionKind::Refund, Direction::Credit, amount, asset, at.time_ms)
         };
         let amount = linked.fold_plus(billing(&e.unlinked));
-        self.list(Statement::Card(e.card), at.line(0), &line(amount, e.currency))?;
+        self.list(Statement::Card(e.card), at.place(), line(amount, e.currency))?;
         for (asset, amount) in by_wallet(e.linked.iter().chain(&e.unlinked)) {
-            self.list(Statement::Wallet(at.account, asset), at.line(0), &line(amount, asset))?;
+            self.list(Statement::Wallet(at.account, asset), at.place(), line(amount, asset))?;
         }
         Ok(())
     }
@@ -173,10 +173,10 @@ impl Fold {
         row.status = TransactionStatus::Completed;
         row.updated_ms = at.time_ms;
         let line = purchase(at, &row, amount, e.currency);
-        self.list(Statement::Card(e.card), at.line(0), &line)?;
+        self.list(Statement::Card(e.card), at.place(), line)?;
         for (asset, amount) in by_wallet(&e.legs) {
             let line = purchase(at, &row, amount, asset);
-            self.list(Statement::Wallet(at.account, asset), at.line(0), &line)?;
+            self.list(Statement::Wallet(at.account, asset), at.place(), line)?;
         }
         self.batch.authorizations.put(e.authorization, row);
         Ok(())
@@ -253,14 +253,14 @@ impl Fold {
     fn list_purchase(&mut self, row: &AuthorizationRow) -> Result<(), Error> {
         let (status, amount) = shown(row.status, row.authorized, row.held, row.cleared);
         let line = of_row(row, status, amount, row.currency);
-        self.list(Statement::Card(row.card), row.line(), &line)?;
+        self.list(Statement::Card(row.card), row.place(), line)?;
         // A refund may have gone to a wallet that the purchase never drew on.
         let drawn =
             |source: &&SourceRow| source.wallet && (source.authorized.is_positive() || source.cleared.is_positive());
         for source in row.sources.iter().filter(drawn) {
             let (status, amount) = shown(row.status, source.authorized, source.held, source.cleared);
             let line = of_row(row, status, amount, source.asset);
-            self.list(Statement::Wallet(row.account, source.asset), row.line(), &line)?;
+            self.list(Statement::Wallet(row.account, source.asset), row.place(), line)?;
         }
         Ok(())
     }
