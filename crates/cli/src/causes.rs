@@ -49,9 +49,9 @@ pub(crate) fn vault(error: vault::Error) -> Failure {
 pub(crate) fn views(doing: &str, error: projector::Error) -> Failure {
     use projector::Error;
     let (exit, advice) = match &error {
+        error if full(error) => (Exit::Disk, SPACE),
         Error::Journal(_) | Error::JournalShorter { .. } => (Exit::Ledger, RESTORE),
         Error::Locked { .. } => (Exit::Locked, "stop the other process"),
-        error if full(error) => (Exit::Disk, SPACE),
         _ => (
             Exit::Disk,
             "check the disk, then run `florin views rebuild`: views are made from the journal and nothing is lost",
@@ -97,15 +97,39 @@ pub(crate) fn stopped(error: processor::Error) -> Failure {
 fn full(error: &(dyn StdError + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if matches!(error.downcast_ref::<journal::Error>(), Some(journal::Error::DiskFull { .. })) {
-            return true;
-        }
-        if let Some(error) = error.downcast_ref::<io::Error>()
-            && matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        let journal = error.downcast_ref::<journal::Error>();
+        let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if matches!(journal, Some(journal::Error::DiskFull { .. }))
+            || matches!(io, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+            // The view store tells the system's error in its text only.
+            || error.to_string().contains("No space left on device")
         {
             return true;
         }
         cause = error.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_as_such_however_deep_it_is() {
+        let system = || io::Error::from(io::ErrorKind::StorageFull);
+        let journal_full = || journal::Error::io("syncing", system());
+        let failures = [
+            journal("x", journal_full()),
+            views("x", projector::Error::Journal(journal_full())),
+            start(processor::Error::Journal(journal_full())),
+            stopped(processor::Error::Journal(journal_full())),
+            vault(vault::Error::File(system())),
+        ];
+        for failure in failures {
+            assert!(failure.to_string().contains("make room on the disk"), "{failure}");
+        }
+        let other = journal("x", journal::Error::io("syncing", io::Error::other("y")));
+        assert!(!other.to_string().contains("make room"), "{other}");
+    }
 }

@@ -35,8 +35,9 @@ impl Meter {
 
     /// Takes the bar off the screen; how many records were done.
     pub(crate) fn finish(&self) -> u64 {
+        let done = self.bar.position();
         self.bar.finish_and_clear();
-        self.bar.position()
+        done
     }
 }
 

@@ -32,6 +32,11 @@ fn source(variable: &str, file: &Path, fresh: bool) -> Result<Source, Failure> {
         return Ok(Source::Variable);
     }
     match fs::metadata(file) {
+        // A crash, or a full disk, while it was being made.
+        Ok(metadata) if fresh && metadata.len() == 0 => {
+            fs::remove_file(file).map_err(|error| Failure::io("remove the empty key file", file, error))?;
+            Ok(Source::Make)
+        }
         Ok(_) => Ok(Source::File),
         Err(error) if error.kind() != ErrorKind::NotFound => Err(Failure::io("read the key file", file, error)),
         Err(_) if fresh => Ok(Source::Make),
@@ -134,6 +139,18 @@ mod tests {
         assert_eq!(signing_key(&signing, true).unwrap(), made);
         assert_eq!(signing_key(&signing, false).unwrap(), made);
         master_key(&master, false).unwrap();
+    }
+
+    #[test]
+    fn a_key_that_was_never_written_is_made_again_for_a_new_ledger_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.key");
+        for make in [|file: &Path| master_key(file, true).is_ok(), |file: &Path| signing_key(file, true).is_ok()] {
+            write_private(&file, b"").unwrap();
+            assert!(master_key(&file, false).is_err() && signing_key(&file, false).is_err());
+            assert!(make(&file));
+            assert_eq!(fs::read_to_string(&file).unwrap().trim().len(), 64);
+        }
     }
 
     #[test]

@@ -135,10 +135,8 @@ async fn open_views(config: &Config, data: &Data, journal: &Embedded) -> Result<
     let options =
         florin_projector::Options { cache_bytes: config.views.cache_mib << 20, ..florin_projector::Options::default() };
     let opened = Views::open(&data.views(), journal, options).await;
-    let (views, rebuilt) = opened.map_err(|error| causes::views("open the views", error))?;
-    if let Some(why) = rebuilt {
-        tracing::warn!("the views were {why}, and are made again from the journal");
-    }
+    // Why they are rebuilt, if they are, is logged where it is found out.
+    let (views, _) = opened.map_err(|error| causes::views("open the views", error))?;
     Ok(views)
 }
 

@@ -121,6 +121,42 @@ async fn a_journal_that_is_gone_or_short_is_refused_with_advice_and_left_alone()
     assert_eq!(server.wallet("alice", "USD").await, 9_892_00);
 }
 
+#[tokio::test]
+async fn a_changed_byte_in_the_journal_is_named_and_nothing_is_written_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start(&data);
+    for _ in 0..3 {
+        server.card("alice", "100").await;
+    }
+    assert!(server.terminate().success());
+
+    // Given one byte changed in the first record after genesis and claim, with good records after it
+    let journal = data.join("ledger/journal");
+    let partition = std::fs::read_dir(&journal)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.is_dir())
+        .expect("a partition");
+    let segment = std::fs::read_dir(partition).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[1_000] ^= 1;
+    std::fs::write(&segment, &bytes).unwrap();
+
+    // When it is started, then it says where, and leaves the bytes as they are
+    let (code, said) = fails(&mut serve_demo(&data));
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("partition 0 is corrupt at record "), "{said}");
+    assert!(said.contains("what to do: "), "{said}");
+    assert!(std::fs::read(&segment).unwrap() == bytes, "written over");
+
+    // When the byte is put right, then all is well
+    bytes[1_000] ^= 1;
+    std::fs::write(&segment, &bytes).unwrap();
+    let server = Server::start(&data);
+    assert_eq!(server.wallet("alice", "USD").await, 9_676_00);
+}
+
 fn copy(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {

@@ -107,6 +107,11 @@ impl Server {
         self.request("ops", method, path)
     }
 
+    /// A request of the sandbox API, with its key.
+    pub(crate) fn sandbox(&self, method: Method, path: &str) -> RequestBuilder {
+        self.request("sandbox", method, path)
+    }
+
     fn request(&self, api: &str, method: Method, path: &str) -> RequestBuilder {
         let base = self.demo[api]["base_url"].as_str().expect("a base URL");
         let key = self.demo[api]["api_key"].as_str().expect("a key");
