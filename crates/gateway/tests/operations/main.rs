@@ -1,6 +1,0 @@
-//! The ops, sandbox and issuer APIs over a whole ledger in one process.
-#![allow(clippy::unwrap_used, reason = "helpers of stories")]
-
-mod ledger;
-mod network;
-mod stack;
