@@ -21,9 +21,11 @@ use crate::{
     card_requests::{self, CardRequestRow},
     cards::{self, CardRow},
     invoices::{self, InvoiceRow},
-    key::Key,
+    key::{Key, Place},
     ledger::{self, LedgerKind, LedgerRow},
     row::{self, Row},
+    statements::{Lines, Statements},
+    transactions::Statement,
     wallets::{self, WalletRow},
 };
 
@@ -124,7 +126,7 @@ impl<R: Keyed> Rows<R> {
         }
     }
 
-    fn write(&mut self, out: &mut sled::Batch) -> Result<(), Error> {
+    pub(crate) fn write(&mut self, out: &mut sled::Batch) -> Result<(), Error> {
         for id in self.dirty.drain(..) {
             if let Some(slot) = self.slots.get_mut(&id) {
                 slot.dirty = false;
@@ -151,6 +153,7 @@ pub(crate) struct Batch {
     pub(crate) appeals: Rows<AppealRow>,
     pub(crate) card_requests: Rows<CardRequestRow>,
     pub(crate) invoices: Rows<InvoiceRow>,
+    statements: Statements,
     writes: sled::Batch,
     written: usize,
 }
@@ -167,6 +170,7 @@ impl Batch {
             appeals: Rows::default(),
             card_requests: Rows::default(),
             invoices: Rows::default(),
+            statements: Statements::default(),
             writes: sled::Batch::default(),
             written: 0,
         }
@@ -183,6 +187,7 @@ impl Batch {
             + self.appeals.dirty.len()
             + self.card_requests.dirty.len()
             + self.invoices.dirty.len()
+            + self.statements.chunks.dirty.len()
     }
 
     /// Writes a row that is never read back by the fold.
@@ -190,6 +195,11 @@ impl Batch {
         self.writes.insert(key.as_slice(), row::encode(row)?);
         self.written += 1;
         Ok(())
+    }
+
+    /// Writes the lines of a place of a statement, over those that are there.
+    pub(crate) fn list(&mut self, statement: Statement, place: Place, lines: Lines) -> Result<(), Error> {
+        self.statements.put(&self.tree, statement, place, lines)
     }
 
     /// Writes an index entry that leads to a 16-byte id, in its key or its value.
@@ -214,7 +224,9 @@ impl Batch {
         self.appeals.write(&mut self.writes)?;
         self.card_requests.write(&mut self.writes)?;
         self.invoices.write(&mut self.writes)?;
+        self.statements.chunks.write(&mut self.writes)?;
         self.tree.apply_batch(std::mem::take(&mut self.writes))?;
+        self.statements.written();
         self.written = 0;
         Ok(rows)
     }

@@ -1,6 +1,7 @@
 //! Keys of the one tree: a table's byte, then fixed-width big-endian fields, so that byte order is list order.
 
 use florin_engine::{ids::Position, money::Asset};
+use serde::{Deserialize, Serialize};
 
 /// The tables. A byte here is never used twice within one [`crate::SCHEMA`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,9 +125,9 @@ pub(crate) fn tail16(key: &[u8]) -> Option<[u8; 16]> {
     key.last_chunk().copied()
 }
 
-/// A place on a statement: an event of an entry. The latest sorts first. Its lines are stored together: the event itself
-/// (part 0) and its fees (part 1 and up).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// A place on a statement: an event of an entry. The latest sorts first. It has a line for the event itself (part 0) and
+/// one for each of its fees (part 1 and up).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Place {
     /// Position of the entry.
     pub(crate) position: Position,

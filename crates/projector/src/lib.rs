@@ -26,6 +26,7 @@ pub mod open;
 mod policies;
 pub mod projector;
 mod row;
+mod statements;
 pub mod transactions;
 pub mod views;
 pub mod wallets;

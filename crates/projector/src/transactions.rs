@@ -1,23 +1,20 @@
 //! Transactions: the lines of a card's and of a wallet's statement, newest first.
 //!
 //! A line is stored once per statement that shows it, since amount and direction depend on where one looks from. A
-//! purchase is one line: it keeps its place while it goes from pending to completed or failed.
+//! purchase is one line: it keeps its place while it goes from pending to completed or failed. How lines are stored:
+//! `statements.rs`.
 
 use std::{fmt, str::FromStr};
 
 use florin_engine::{
     command::Merchant,
-    ids::{AccountId, AuthorizationId, CardId, Position, TransactionId, transaction_id},
+    ids::{AccountId, AuthorizationId, CardId, Position, TransactionId},
     money::{Asset, Minor, Sealed},
     terms::Decline,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Error,
-    key::{Key, Place, Table},
-    row::{self, Row},
-};
+use crate::key::{Key, Place, Table};
 
 /// What a transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -167,29 +164,10 @@ impl TransactionRow {
             updated_ms: time_ms,
         }
     }
-
-    /// Reads the lines of a place, newest first, each with the cursor that stands at it.
-    pub(crate) fn read(partition: u16, key: &[u8], value: &[u8]) -> Result<Vec<(Cursor, Self)>, Error> {
-        let end = || Error::Damaged { table: Lines::NAME, source: postcard::Error::DeserializeUnexpectedEnd };
-        let place = Place::of_key(key).ok_or_else(end)?;
-        let lines: Lines = row::decode(value)?;
-        let named = |(part, line): (u8, Self)| {
-            let id = transaction_id(partition, place.position, place.number(part));
-            (Cursor { place, part }, Self { id, position: place.position, ..line })
-        };
-        Ok(lines.into_iter().rev().map(named).collect())
-    }
-}
-
-/// The lines of one place of a statement, by part; the lowest first.
-pub(crate) type Lines = Vec<(u8, TransactionRow)>;
-
-impl Row for Lines {
-    const NAME: &'static str = "transactions";
 }
 
 /// One statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Statement {
     Card(CardId),
     Wallet(AccountId, Asset),
@@ -203,10 +181,6 @@ impl Statement {
         }
     }
 
-    pub(crate) fn key(self, place: Place) -> Key {
-        place.append(self.prefix())
-    }
-
     pub(crate) const fn partition(self) -> u16 {
         match self {
             Self::Card(card) => card.partition(),
@@ -216,7 +190,7 @@ impl Statement {
 }
 
 /// Where the next page of a statement begins. Opaque: 26 hexadecimal digits; stays good while newer lines arrive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     pub(crate) place: Place,
     pub(crate) part: u8,
@@ -259,26 +233,6 @@ pub struct Page<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_read_back_newest_first_with_their_ids_from_their_key() {
-        let card = CardId([0; 16]);
-        let place = Place { position: Position::new(3, 4), event: 1 };
-        let row = TransactionRow {
-            authorization: Some(AuthorizationId([5; 16])),
-            card: Some(card),
-            ..TransactionRow::new(TransactionKind::Purchase, Direction::Debit, Minor(5), Asset::USD, 9)
-        };
-        let stored: Lines = vec![(0, row.clone()), (2, row.clone())];
-        let key = Statement::Card(card).key(place);
-        let back = TransactionRow::read(0, key.as_slice(), &row::encode(&stored).expect("encodes")).expect("decodes");
-        let line = |part| {
-            let id = transaction_id(0, place.position, place.number(part));
-            (Cursor { place, part }, TransactionRow { id, position: place.position, ..row.clone() })
-        };
-        assert_eq!(back, [line(2), line(0)]);
-        assert_eq!(back[1].1.id, transaction_id(0, place.position, 1), "the event's own number");
-    }
 
     #[test]
     fn a_cursor_reads_back_and_nothing_else_passes_for_one() {

@@ -34,6 +34,7 @@ use crate::{
     ledger::{self, LedgerRow, TrialBalance},
     policies::{Policies, PolicyRow},
     row::{self, Row},
+    statements,
     transactions::{Cursor, Page, Statement, TransactionRow},
     wallets::{self, WalletRow},
 };
@@ -332,16 +333,12 @@ impl Views {
         before: Option<Cursor>,
     ) -> Result<Page<TransactionRow>, Error> {
         let limit = limit.clamp(1, PAGE_ROWS_MAX);
-        let prefix = statement.prefix();
-        // Every key of the statement is its prefix and 12 bytes, which cannot all be 0xFF: position 0 holds the genesis.
-        let start = before.map_or(prefix, |cursor| statement.key(cursor.place));
-        let end = prefix.bytes(&[0xFF; 12]);
         let mut page = Page { rows: Vec::new(), next: None };
         let mut last = None;
-        for pair in self.0.tree.range(start.as_slice()..end.as_slice()) {
-            let (key, value) = self.sound(pair.map_err(Error::from))?;
-            for (cursor, row) in self.sound(TransactionRow::read(statement.partition(), &key, &value))? {
-                if before.is_some_and(|before| cursor.place == before.place && cursor.part >= before.part) {
+        for pair in statements::chunks(&self.0.tree, statement, before.map(|before| before.place)) {
+            let (_, value) = self.sound(pair.map_err(Error::from))?;
+            for (cursor, row) in self.sound(statements::read(statement.partition(), &value))? {
+                if before.is_some_and(|before| cursor >= before) {
                     continue;
                 }
                 if page.rows.len() == limit {

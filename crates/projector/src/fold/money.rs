@@ -10,10 +10,8 @@ use florin_engine::{
 
 use super::{At, Fold};
 use crate::{
-    CardRow, Direction, Error, LedgerKind, TransactionKind, TransactionRow, TransactionStatus, WalletRow,
-    key::Place,
-    ledger::LedgerRow,
-    transactions::{Lines, Statement},
+    CardRow, Direction, Error, LedgerKind, TransactionKind, TransactionRow, TransactionStatus, WalletRow, key::Place,
+    ledger::LedgerRow, statements::Lines, transactions::Statement,
 };
 
 impl Fold {
@@ -97,8 +95,8 @@ impl Fold {
             [moved].into_iter().chain(fee.clone()).collect::<Lines>()
         };
         let (on_card, on_wallet) = (lines(Direction::Credit), lines(Direction::Debit));
-        self.list_all(Statement::Card(e.card), at.place(), &on_card)?;
-        self.list_all(Statement::Wallet(at.account, e.currency), at.place(), &on_wallet)
+        self.batch.list(Statement::Card(e.card), at.place(), on_card)?;
+        self.batch.list(Statement::Wallet(at.account, e.currency), at.place(), on_wallet)
     }
 
     pub(super) fn unloaded(&mut self, at: &At, e: &Unloaded) -> Result<(), Error> {
@@ -154,10 +152,10 @@ impl Fold {
             }
         }
         if !on_card.is_empty() {
-            self.list_all(Statement::Card(card), asked.place(), &on_card)?;
+            self.batch.list(Statement::Card(card), asked.place(), on_card)?;
         }
         for (asset, lines) in on_wallets {
-            self.list_all(Statement::Wallet(asked.account, asset), asked.place(), &lines)?;
+            self.batch.list(Statement::Wallet(asked.account, asset), asked.place(), lines)?;
         }
         Ok(())
     }
@@ -184,12 +182,7 @@ impl Fold {
 
     /// Writes the only line of a place of a statement, over the one that is there.
     pub(super) fn list(&mut self, statement: Statement, place: Place, line: TransactionRow) -> Result<(), Error> {
-        self.list_all(statement, place, &vec![(0, line)])
-    }
-
-    /// Writes all lines of a place of a statement, over those that are there.
-    fn list_all(&mut self, statement: Statement, place: Place, lines: &Lines) -> Result<(), Error> {
-        self.batch.put(statement.key(place), lines)
+        self.batch.list(statement, place, vec![(0, line)])
     }
 }
 
