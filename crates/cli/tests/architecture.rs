@@ -33,8 +33,7 @@ fn packages() -> BTreeMap<String, BTreeSet<String>> {
         .expect("packages")
         .iter()
         .map(|package| {
-            let names =
-                package["dependencies"].as_array().expect("dependencies").iter().map(|dependency| name(dependency));
+            let names = package["dependencies"].as_array().expect("dependencies").iter().map(name);
             (name(package), names.collect())
         })
         .collect()

@@ -1,4 +1,5 @@
 //! `florin config check` and `florin token`, as a person at a terminal sees them.
+#![allow(clippy::unwrap_used, reason = "helpers of stories")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

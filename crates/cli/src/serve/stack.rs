@@ -174,12 +174,10 @@ async fn catch_up(journal: &Embedded, views: &Views) -> Result<(), Failure> {
     caught_up.map_err(|error| causes::views("bring the views up", error))
 }
 
-fn open_issuer(
-    config: &Config,
-    data: &Data,
-    master: &MasterKey,
-    vault: &Vault,
-) -> Result<(Arc<dyn Issuer>, Option<Arc<Sandbox>>), Failure> {
+/// The issuer, and the sandbox if that is it.
+type Issuing = (Arc<dyn Issuer>, Option<Arc<Sandbox>>);
+
+fn open_issuer(config: &Config, data: &Data, master: &MasterKey, vault: &Vault) -> Result<Issuing, Failure> {
     match &config.issuer {
         config::Issuer::Sandbox { latency_ms, failure_rate } => {
             let settings = sandbox::Settings::default();
