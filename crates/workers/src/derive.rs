@@ -27,10 +27,11 @@ pub(crate) fn envelope(
     }
 }
 
-/// The id of an issuer call that asserts a state. It is derived from what it asserts, so that asserting another state is another
-/// request; and it is a version 5, so that a late answer to it is told apart from the answer to a change.
-pub(crate) fn assertion_id(request: [u8; 16], content: &[u8]) -> Uuid {
-    uuid::Builder::from_bytes(hash16("florin 2026 assertion", &[&request, content]))
+/// The id of an issuer call that asserts a state. It depends on what is asserted and when: an issuer remembers a refusal
+/// under its id for ever, and an assertion that was refused must be able to come through later. It is a version 5, so that
+/// a late answer to it is told apart from the answer to a change.
+pub(crate) fn assertion_id(request: [u8; 16], content: &[u8], now_ms: u64) -> Uuid {
+    uuid::Builder::from_bytes(hash16("florin 2026 assertion", &[&request, content, &now_ms.to_le_bytes()]))
         .with_version(uuid::Version::Sha1)
         .with_variant(uuid::Variant::RFC4122)
         .into_uuid()
@@ -60,9 +61,9 @@ mod tests {
     fn an_assertion_is_told_apart_from_a_change() {
         let change = florin_engine::ids::request_id(florin_engine::ids::CardId([7; 16]), 3);
         assert!(is_change(change.uuid()));
-        let asserted = assertion_id(change.0, b"frozen");
+        let asserted = assertion_id(change.0, b"frozen", 7);
         assert!(!is_change(asserted));
-        assert_eq!(asserted, assertion_id(change.0, b"frozen"), "the same again");
-        assert_ne!(asserted, assertion_id(change.0, b"active"), "another state is another request");
+        assert_ne!(asserted, assertion_id(change.0, b"active", 7), "another state is another request");
+        assert_ne!(asserted, assertion_id(change.0, b"frozen", 8), "and so is another time");
     }
 }

@@ -149,6 +149,29 @@ async fn what_florin_did_by_itself_is_asserted_and_second_copies_of_that_start_n
 }
 
 #[tokio::test]
+async fn an_assertion_that_was_refused_once_can_come_through_later() {
+    let world = World::new().await;
+    let settling = world.settles();
+    let letters = DeadLetters::new(settling.queue.clone());
+    let card = world.asks_for_card("card", CardKind::Physical).await;
+    world.rests(card, Status::NotActivated).await;
+    // Given an issuer that will not have the card active, and remembers having said so,
+    world.issuer.mood(Mood::Refuse(Refusal::Declined));
+    world.does(envelope(account(), Class::Ops, "activate", Activate { card, tried: None })).await;
+    eventually(|| async { letters.list().await.unwrap().len() == 1 }).await;
+    assert_eq!(
+        letters.list().await.unwrap()[0].death.reason,
+        "the issuer refuses the card's state: declined by the issuer"
+    );
+    // when it has changed its mind, then a later assertion is another request, and done.
+    world.issuer.mood(Mood::Well);
+    world.passes_ms(1_000).await;
+    world.rests(card, Status::Active).await;
+    assert_eq!(at_the_issuer(&world, card), CardStatus::Active);
+    settling.ends().await;
+}
+
+#[tokio::test]
 async fn a_thaw_that_comes_too_late_is_undone_at_the_issuer() {
     let world = World::new().await;
     let settling = world.settles();
@@ -162,7 +185,7 @@ async fn a_thaw_that_comes_too_late_is_undone_at_the_issuer() {
     world.changes("thaw", card, Change::Thaw).await;
     eventually(|| async { at_the_issuer(&world, card) == CardStatus::Active }).await;
     // when it is past its deadline,
-    world.clock.advance_ms(600_001);
+    world.passes_ms(600_001).await;
     eventually(|| async { world.count(|event| matches!(event, Event::ChangeLapsed(_))).await == 1 }).await;
     // then it is given up, and the freeze asserted there until the issuer has confirmed it.
     world.issuer.mood(Mood::Well);
@@ -185,7 +208,7 @@ async fn a_freeze_is_retried_beyond_its_last_try_and_its_deadline() {
     // Given a freeze that is a dead letter and overdue,
     eventually(|| async { letters.list().await.unwrap().len() == 1 }).await;
     assert!(letters.list().await.unwrap()[0].death.again);
-    world.clock.advance_ms(600_001);
+    world.passes_ms(600_001).await;
     eventually(|| async { world.count(|event| matches!(event, Event::ChangeOverdue(_))).await == 1 }).await;
     // when the issuer is well again, then it arrives, with nobody's help.
     world.issuer.mood(Mood::Well);

@@ -105,7 +105,7 @@ async fn a_card_made_behind_a_lost_answer_is_terminated_before_anything_is_refun
     let card = world.asks_for_card("card", CardKind::Virtual).await;
     eventually(|| async { world.issuer.card(card.uuid()).is_some() }).await;
     // when the issuance is past its deadline,
-    world.clock.advance_ms(900_001);
+    world.passes_ms(900_001).await;
     eventually(|| async { world.count(|event| matches!(event, Event::IssuanceAbandoned(_))).await == 1 }).await;
     // then nothing is refunded while its fate is unknown,
     assert_eq!(world.wallet().await, FUNDS - TAKEN);
@@ -125,7 +125,7 @@ async fn an_issuer_that_never_answers_ends_in_a_refund_and_makes_no_card_later()
     world.ticks();
     let card = world.asks_for_card("card", CardKind::Virtual).await;
     eventually(|| async { world.issuer.calls(request_id(card, 1).uuid()) >= 1 }).await;
-    world.clock.advance_ms(900_001);
+    world.passes_ms(900_001).await;
     is_refunded(&world, card).await;
     assert_eq!(world.issuer.card(card.uuid()), None);
     settling.ends().await;
@@ -159,7 +159,7 @@ async fn a_crash_between_the_issuers_work_and_the_acknowledgement_makes_no_secon
     let settling = world.settles();
     let card = world.asks_for_card("card", CardKind::Virtual).await;
     eventually(|| async { world.issuer.card(card.uuid()).is_some() }).await;
-    settling.crashes().await;
+    settling.crashes(&world).await;
     assert_eq!(world.card(card).await.status, Status::Requested);
     // when it runs again,
     world.issuer.mood(Mood::Well);
@@ -265,7 +265,7 @@ async fn a_conflict_about_the_ids_is_never_taken_for_a_refusal() {
     let letter = letters.list().await.unwrap().remove(0);
     assert_eq!((letter.death.died_ms, letter.death.again), (NOON, false));
     // until the deadline has it given up; then the letter is gone too.
-    world.clock.advance_ms(900_001);
+    world.passes_ms(900_001).await;
     is_refunded(&world, card).await;
     eventually(|| async { letters.list().await.unwrap().is_empty() }).await;
     settling.ends().await;

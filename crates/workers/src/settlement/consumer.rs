@@ -237,7 +237,7 @@ impl<E: Engine, P: Provider, Q: Queue> Consumer<E, P, Q> {
         };
         if answer == Answer::Refused(Refusal::Conflict) {
             // The no-PIN amount was set between two tries, so that the same change is another request.
-            let id = assertion_id(work.request.0, &translate::content(None, Some(&limits)));
+            let id = self.assertion_id(work, &translate::content(None, Some(&limits)));
             answer = self.call("set_limits", self.issuer.set_limits(request(id))).await?;
         }
         Ok(match answer {
@@ -256,7 +256,7 @@ impl<E: Engine, P: Provider, Q: Queue> Consumer<E, P, Q> {
         no_pin: Option<Minor>,
     ) -> Result<Ended, Stop> {
         let target = translate::status(status);
-        let id = assertion_id(work.request.0, &translate::content(Some(target), None));
+        let id = self.assertion_id(work, &translate::content(Some(target), None));
         let answer = self.call("set_status", self.issuer.set_status(status_request(id, work, target))).await?;
         match answer {
             Answer::Done(()) => {}
@@ -265,7 +265,7 @@ impl<E: Engine, P: Provider, Q: Queue> Consumer<E, P, Q> {
         }
         if target != CardStatus::Terminated {
             let limits = translate::limits(limits, no_pin);
-            let request_id = assertion_id(work.request.0, &translate::content(None, Some(&limits)));
+            let request_id = self.assertion_id(work, &translate::content(None, Some(&limits)));
             let request = LimitsRequest { request_id, card_id: work.card.uuid(), change: work.change, limits };
             if let Answer::Refused(refusal) = self.call("set_limits", self.issuer.set_limits(request)).await? {
                 return self.assertion_refused(partition, work, refusal).await;
@@ -324,6 +324,10 @@ impl<E: Engine, P: Provider, Q: Queue> Consumer<E, P, Q> {
         let result = if answer.is_ok() { "definite" } else { "unknown" };
         metrics::histogram!("florin_issuer_call_seconds", "call" => name, "result" => result).record(begun.elapsed());
         answer.map_err(|error| Stop::Failed(chain(&error)))
+    }
+
+    fn assertion_id(&self, work: &Work, content: &[u8]) -> Uuid {
+        assertion_id(work.request.0, content, self.now_ms())
     }
 
     fn now_ms(&self) -> u64 {

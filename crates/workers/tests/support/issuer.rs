@@ -57,8 +57,7 @@ struct Books {
 /// The scripted issuer.
 pub struct Scripted {
     books: Mutex<Books>,
-    late: mpsc::Sender<LateAnswer>,
-    late_receiver: Mutex<Option<mpsc::Receiver<LateAnswer>>>,
+    late: Mutex<Option<mpsc::Sender<LateAnswer>>>,
 }
 
 /// Counts a call of a card for as long as it lasts, dropped calls included.
@@ -72,8 +71,7 @@ impl Drop for Busy<'_> {
 
 impl Scripted {
     pub fn new() -> Self {
-        let (late, late_receiver) = mpsc::channel(64);
-        Self { books: Mutex::default(), late, late_receiver: Mutex::new(Some(late_receiver)) }
+        Self { books: Mutex::default(), late: Mutex::default() }
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -102,7 +100,10 @@ impl Scripted {
 
     /// Sends an answer nobody asked for.
     pub fn send_late(&self, answer: LateAnswer) {
-        self.late.try_send(answer).unwrap();
+        // Between two settlements nobody listens.
+        if let Some(late) = self.late.lock().unwrap().as_ref() {
+            let _ = late.try_send(answer);
+        }
     }
 
     pub fn card(&self, card: Uuid) -> Option<Card> {
@@ -161,7 +162,7 @@ impl Scripted {
             (answer, books.twice)
         };
         if twice {
-            self.late.try_send(copy(&answer)).unwrap();
+            self.send_late(copy(&answer));
         }
         match mood {
             Mood::Lose => Err(Error::TimedOut),
@@ -290,6 +291,8 @@ impl Issuer for Scripted {
     }
 
     fn late_answers(&self) -> Option<mpsc::Receiver<LateAnswer>> {
-        self.late_receiver.lock().unwrap().take()
+        let (late, answers) = mpsc::channel(64);
+        *self.late.lock().unwrap() = Some(late);
+        Some(answers)
     }
 }

@@ -117,6 +117,19 @@ impl World {
         self.does(envelope(account(), Class::User, key, body)).await;
     }
 
+    /// Asks for a change that may be rejected.
+    pub async fn tries(&self, key: &str, card: CardId, change: Change) -> Outcome {
+        let body = ChangeStatus { card, change, reason: Sealed::NONE };
+        self.handle.submit(envelope(account(), Class::User, key, body)).await.unwrap().outcome
+    }
+
+    /// Time passes. The processor reads the two clocks one after the other, and may do so while they are moved: ops
+    /// confirm that it is all right.
+    pub async fn passes_ms(&self, ms: u64) {
+        self.clock.advance_ms(ms);
+        self.handle.confirm_clock(0).await.unwrap();
+    }
+
     pub fn queue_path(&self) -> PathBuf {
         self.dir.path().join("queue.redb")
     }
@@ -222,9 +235,13 @@ impl Settling {
     }
 
     /// The other one: nothing is finished and nothing given back.
-    pub async fn crashes(self) {
+    pub async fn crashes(self, world: &World) {
         self.task.abort();
         let _ = self.task.await;
+        drop(self.queue);
+        // What was being written is written, and then the file is closed.
+        let ledger = world.journal.ledger().id;
+        eventually(|| async { Embedded::open(&world.queue_path(), ledger, Settings::default()).is_ok() }).await;
     }
 }
 
