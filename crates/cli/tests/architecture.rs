@@ -59,7 +59,11 @@ fn the_workspace_has_the_crates_of_the_table_and_no_others() {
 fn every_crate_uses_only_what_its_row_allows() {
     let packages = packages();
     for (crate_name, allowed) in TABLE {
-        let used = packages[&format!("florin-{crate_name}")].iter().filter_map(|dependency| ours(dependency));
+        let used = packages[&format!("florin-{crate_name}")]
+            .iter()
+            .filter_map(|dependency| ours(dependency))
+            // A crate may switch on a feature of its own for its tests.
+            .filter(|dependency| *dependency != crate_name);
         for dependency in used {
             assert!(allowed.contains(&dependency), "{crate_name} must not use {dependency}: it may use {allowed:?}");
         }

@@ -138,15 +138,15 @@ impl Demo {
         Ok(())
     }
 
-    /// Writes `demo.json` and tells people what to try.
-    pub(super) fn announce(&self, data: &Data) -> Result<(), Failure> {
+    /// Writes `demo.json`; what people are told to try.
+    pub(super) fn announce(&self, data: &Data) -> Result<String, Failure> {
         let text = serde_json::to_vec_pretty(&self.document).map_err(|cause| failed("write").because(cause))?;
         if fs::read(&self.file).ok().as_deref() != Some(&text) {
             secrets::write_private(&self.file, &text)?;
         }
         let Document { dashboard, ops, sandbox } = &self.document;
         let Api { base_url, api_key } = &dashboard.api;
-        println!(
+        Ok(format!(
             "\
 Florin demo: company {COMPANY}, users alice, bob and carol with 10,000.00 USD each
 
@@ -167,8 +167,7 @@ Try:
             data.demo().display(),
             ops.base_url,
             ops.api_key,
-        );
-        Ok(())
+        ))
     }
 }
 

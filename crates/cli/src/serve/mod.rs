@@ -10,6 +10,7 @@ mod routers;
 mod stack;
 
 use std::future::Future;
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 
 use florin_gateway::http::metrics;
@@ -62,8 +63,13 @@ async fn serve(mut config: Config, with_demo: bool) -> Result<(), Failure> {
     let demo = with_demo.then(|| demo::Demo::prepare(&data, &public, &ops)).transpose()?;
     if let Some(demo) = &demo {
         demo.admit(&mut config);
-    } else if config.dashboard.keys.is_empty() {
-        tracing::warn!("no [[dashboard.keys]] are configured: nobody can use the dashboard API; see `florin token`");
+    }
+    for (keys, section) in [(&config.dashboard.keys, "dashboard"), (&config.ops.keys, "ops")] {
+        if keys.is_empty() {
+            tracing::warn!(
+                "no [[{section}.keys]] are configured, so nobody can use that API: see `florin token {section}`"
+            );
+        }
     }
 
     let stack = tokio::select! {
@@ -76,15 +82,19 @@ async fn serve(mut config: Config, with_demo: bool) -> Result<(), Failure> {
             seeded = demo.seed() => seeded,
             () = stop.asked() => return running.stop(None).await,
         };
-        if let Err(failure) = seeded {
-            return running.stop(Some(failure)).await;
+        match seeded.and_then(|()| demo.announce(&data)) {
+            Ok(text) => say(&text),
+            Err(failure) => return running.stop(Some(failure)).await,
         }
-        demo.announce(&data)?;
     }
-    println!("public APIs   http://{}", running.public);
-    println!("ops listener  http://{}", running.ops);
-    println!("ready");
+    say(&format!("public APIs   http://{}\nops listener  http://{}\nready", running.public, running.ops));
     running.until(stop).await
+}
+
+/// Prints a text. A server does not end because nobody reads what it prints.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
 fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, Failure> {

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use reqwest::Method;
 
-use crate::server::{Server, minor, send};
+use crate::server::{Server, florin, minor, send};
 
 #[tokio::test]
 async fn a_card_is_made_topped_up_read_and_gets_a_code() {
@@ -95,4 +95,26 @@ async fn the_demo_tells_how_to_use_it_and_a_second_start_changes_nothing() {
     let after = send(server.ops(Method::GET, "/trial-balance"), 200).await;
     assert_eq!(after["currencies"], before["currencies"]);
     assert_eq!(server.wallet("alice", "USD").await, 9_892_00);
+}
+
+#[tokio::test]
+async fn a_ledger_of_several_partitions_is_served_like_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let made = florin().args(["ledger", "create", "--partitions", "4", "--data"]).arg(&data).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let server = Server::start(&data);
+    for user in ["alice", "bob"] {
+        server.card(user, "100").await;
+    }
+    server.kill();
+    let server = Server::start(&data);
+    let policy = send(server.ops(Method::GET, "/policy"), 200).await;
+    assert_eq!(policy["partitions"].as_array().unwrap().len(), 4);
+    for user in ["alice", "bob"] {
+        assert_eq!(server.wallet(user, "USD").await, 9_892_00);
+    }
+    let balance = send(server.ops(Method::GET, "/trial-balance"), 200).await;
+    assert_eq!(minor(&balance["currencies"]["USD"]["accounts"]["cards"]), 200_00);
+    assert_eq!(balance["balanced"], true);
 }
