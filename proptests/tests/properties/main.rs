@@ -1,0 +1,8 @@
+//! Properties of the whole engine: generated stories beside an independent model, duplicated and reordered messages, wallets
+//! of several assets, extreme amounts, and bytes that nobody wrote.
+
+mod agreement;
+mod model;
+mod policy;
+mod steps;
+mod world;
