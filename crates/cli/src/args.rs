@@ -9,7 +9,15 @@ use crate::failure::EXIT_CODES;
 
 /// Ledger and card-lifecycle engine.
 #[derive(Debug, Parser)]
-#[command(name = "florin", version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(
+    name = "florin",
+    version,
+    about = "Ledger and card-lifecycle engine",
+    after_help = format!("{FIRST}
+
+{EXIT_CODES}"),
+    disable_help_subcommand = true
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -21,18 +29,24 @@ pub(crate) enum Command {
     #[command(after_help = SERVE)]
     Serve(Serve),
     /// Make a ledger.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: florin ledger create --data /var/lib/florin")]
     Ledger(Ledger),
     /// Look after the views.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: florin views rebuild --data /var/lib/florin")]
     Views(Views),
     /// Mint an API key: prints the key once, and the lines for the configuration.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: florin token dashboard --company acme")]
     Token(Token),
     /// Look after the configuration.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: florin config check florin.toml")]
     Config(Config),
 }
+
+const FIRST: &str = "\
+Examples:
+  florin serve --demo                  a server to try, with users, funds and curl lines
+  florin config check florin.toml      every mistake in a configuration, with its line
+  florin serve --help                  options and examples of one command";
 
 const SERVE: &str = "\
 Examples:

@@ -132,3 +132,26 @@ fn a_file_that_is_not_there_is_a_configuration_mistake() {
     assert!(said.contains("cannot read the configuration no-such-file.toml"));
     assert!(said.contains("what to do: "));
 }
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    for command in [
+        &[][..],
+        &["serve"],
+        &["ledger"],
+        &["ledger", "create"],
+        &["views"],
+        &["views", "rebuild"],
+        &["token"],
+        &["token", "dashboard"],
+        &["token", "ops"],
+        &["config"],
+        &["config", "check"],
+    ] {
+        let output = florin(&[command, &["--help"]].concat(), &[]);
+        assert!(output.status.success());
+        let help = String::from_utf8(output.stdout).unwrap();
+        let example = help.find("Example").unwrap_or_else(|| panic!("no example: {help}"));
+        assert!(help[example..].contains("florin "), "{help}");
+    }
+}

@@ -8,12 +8,17 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use florin_journal::header::{Header, MAGIC};
 use florin_journal::{Corruption, HEADER_BYTES, Kind, Loose, PartitionId};
 
 /// Bytes read at a time.
 const WINDOW_BYTES: usize = 1 << 20;
+
+/// How often, and how long apart, the end of a live journal is looked at again.
+const LOOKS: u32 = 40;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What comes next in the files.
 #[derive(Debug)]
@@ -39,11 +44,18 @@ pub(super) struct Walk {
     offset: u64,
     /// Damage in the last file was already told: what follows is not torn.
     damaged: bool,
+    /// Looks left at an end that a running process is still writing.
+    looks: u32,
 }
 
 impl Walk {
     pub(super) fn new(files: Vec<PathBuf>, partition: PartitionId, mixed: bool) -> Self {
-        Self { partition, mixed, files: files.into(), window: None, offset: 0, damaged: false }
+        Self { partition, mixed, files: files.into(), window: None, offset: 0, damaged: false, looks: 0 }
+    }
+
+    /// Of a journal that a process writes now: its end may be in the middle of a record.
+    pub(super) fn live(self, live: bool) -> Self {
+        Self { looks: if live { LOOKS } else { 0 }, ..self }
     }
 
     /// The next step. `expected` is the index that follows; it decides what may be torn.
@@ -54,7 +66,7 @@ impl Walk {
             };
             let head = window.at(self.offset, HEADER_BYTES)?;
             let reason = if head.iter().all(|byte| *byte == 0) {
-                if window.zeros_from(self.offset)? {
+                if self.looks > 0 && self.files.is_empty() || window.zeros_from(self.offset)? {
                     self.window = None;
                     continue;
                 }
@@ -80,6 +92,12 @@ impl Walk {
             };
             let at = self.offset;
             let last = self.files.is_empty() && !self.damaged;
+            if last && self.looks > 0 {
+                self.looks -= 1;
+                window.buffer.clear();
+                std::thread::sleep(LOOK_EVERY);
+                continue;
+            }
             if last && !window.acknowledged(at, self.partition, expected)? {
                 let bytes = window.bytes()?.saturating_sub(at);
                 self.window = None;
@@ -95,22 +113,6 @@ impl Walk {
                 return Ok(Step::Damage(reason));
             }
         }
-    }
-
-    /// Whether the record at the end of a live journal is still being written there.
-    pub(super) fn still_zero(&mut self) -> io::Result<bool> {
-        match open(&mut self.window, &mut self.files, &mut self.offset)? {
-            Some(window) if self.files.is_empty() => {
-                Ok(window.at(self.offset, MAGIC.len())?.iter().all(|byte| *byte == 0))
-            }
-            Some(_) => Ok(false),
-            None => Ok(true),
-        }
-    }
-
-    /// Where the next record is to begin, so that a live end can be looked at again.
-    pub(super) fn mark(&self) -> u64 {
-        self.offset
     }
 
     /// The next header with its body, without checking the body; passes over what is no record. For a quick look ahead.

@@ -1,0 +1,388 @@
+//! The auditor's own books: balances, holds and limit usage, kept from the events alone and apart from the engine's state.
+//!
+//! Balances come from the postings, holds and usage from the legs of authorizations (lifecycle.md). They are compared
+//! with the figures that events carry, event by event, and with the engine's state from time to time and at the end.
+//! Memory goes with wallets, cards and remembered authorizations, not with history.
+
+use std::collections::{BTreeMap, HashMap};
+
+use florin_engine::{
+    event::Event,
+    fees::FeeKind,
+    holds::{Leg, billing},
+    ids::{AccountId, AuthorizationId, CardId},
+    limits::Day,
+    money::{Asset, Minor},
+    policy::Policy,
+    postings::{Ledger, Posting, Side, postings, unbalanced},
+    state::State,
+};
+
+use super::finding::Finding;
+use super::hasher::Spread;
+
+/// Money on one wallet or card.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) balance: i128,
+    pub(super) held: i128,
+}
+
+/// All debits and credits of a kind of ledger account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sums {
+    pub(super) debits: i128,
+    pub(super) credits: i128,
+}
+
+/// Kinds of ledger accounts, in the order they are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Wallets,
+    Cards,
+    Funding,
+    Revenue(u8),
+    Network,
+    Exchange,
+    WriteOff,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Usage {
+    at: Day,
+    daily: i128,
+    monthly: i128,
+    lifetime: i128,
+}
+
+#[derive(Debug, Default)]
+struct Used {
+    account: AccountId,
+    parts: Vec<(Day, i128)>,
+}
+
+/// The books of a partition.
+#[derive(Debug, Default)]
+pub(super) struct Books {
+    lines: HashMap<(Ledger, Asset), Line, Spread>,
+    sums: BTreeMap<(Asset, Kind), Sums>,
+    usage: HashMap<CardId, Usage, Spread>,
+    /// What each authorization used of the limits, and when; the newest is given back first.
+    used: HashMap<AuthorizationId, Used, Spread>,
+    decimals: BTreeMap<Asset, u8>,
+    scratch: Vec<Posting>,
+    /// Lines that the entry touched, with what was on them before it.
+    touched: Vec<(Ledger, Asset, i128)>,
+}
+
+impl Kind {
+    fn of(ledger: &Ledger) -> Self {
+        match ledger {
+            Ledger::Wallet(_) => Self::Wallets,
+            Ledger::Card(_) => Self::Cards,
+            Ledger::Funding => Self::Funding,
+            Ledger::Revenue(fee) => Self::Revenue(fee.code()),
+            Ledger::Network => Self::Network,
+            Ledger::Exchange => Self::Exchange,
+            Ledger::WriteOff => Self::WriteOff,
+        }
+    }
+
+    /// The stable word.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Wallets => "wallets",
+            Self::Cards => "cards",
+            Self::Funding => "funding",
+            Self::Network => "network",
+            Self::Exchange => "exchange",
+            Self::WriteOff => "write_off",
+            Self::Revenue(fee) => match FeeKind::from_code(fee) {
+                Some(FeeKind::Issue) => "revenue.issue",
+                Some(FeeKind::Service) => "revenue.service",
+                Some(FeeKind::Order) => "revenue.order",
+                Some(FeeKind::Delivery) => "revenue.delivery",
+                None => "revenue",
+            },
+        }
+    }
+}
+
+impl Books {
+    /// Takes the events of an accepted entry. `tell` gets what does not hold.
+    pub(super) fn entry(
+        &mut self,
+        account: AccountId,
+        time_ms: u64,
+        events: &[Event],
+        tell: &mut impl FnMut(Finding),
+    ) {
+        self.touched.clear();
+        let mut all = std::mem::take(&mut self.scratch);
+        all.clear();
+        for event in events {
+            let from = all.len();
+            postings(account, event, &mut all);
+            for posting in &all[from..] {
+                if !posting.amount.is_positive() {
+                    tell(Finding::new("posting", "an amount above zero", format!("{posting:?}")));
+                }
+                self.post(posting);
+            }
+            self.hold(account, event);
+            self.limits(account, time_ms, event);
+            self.figures(account, event, tell);
+            if let Event::PolicyAdopted(adopted) = event {
+                self.learn(&adopted.policy);
+            }
+        }
+        if let Some(asset) = unbalanced(&all) {
+            tell(Finding::new("double-entry", format!("debits that equal credits in {asset}"), format!("{all:?}")));
+        }
+        self.scratch = all;
+        for (ledger, asset, before) in std::mem::take(&mut self.touched) {
+            let now = self.line(ledger, asset).balance;
+            if now < 0 && now < before && !owned_up(events, &ledger, asset, now) {
+                tell(Finding::new(
+                    "negative-liability",
+                    format!("{ledger:?} in {asset} not below zero but with an Overdrawn event that says so"),
+                    format!("{now} after {before}, without one"),
+                ));
+            }
+        }
+    }
+
+    fn post(&mut self, posting: &Posting) {
+        let amount = i128::from(posting.amount.0);
+        let sums = self.sums.entry((posting.asset, Kind::of(&posting.ledger))).or_default();
+        let signed = match posting.side {
+            Side::Debit => {
+                sums.debits += amount;
+                -amount
+            }
+            Side::Credit => {
+                sums.credits += amount;
+                amount
+            }
+        };
+        if matches!(posting.ledger, Ledger::Wallet(_) | Ledger::Card(_)) {
+            let line = self.lines.entry((posting.ledger, posting.asset)).or_default();
+            if !self.touched.iter().any(|(ledger, asset, _)| *ledger == posting.ledger && *asset == posting.asset) {
+                self.touched.push((posting.ledger, posting.asset, line.balance));
+            }
+            line.balance += signed;
+        }
+    }
+
+    fn hold(&mut self, account: AccountId, event: &Event) {
+        let (card, legs, sign): (_, &[Leg], _) = match event {
+            Event::Authorized(event) => (event.card, &event.legs, 1),
+            Event::HoldIncremented(event) => (event.card, &event.legs, 1),
+            Event::Cleared(event) => (event.card, &event.held, -1),
+            Event::HoldReleased(event) => (event.card, &event.release.legs, -1),
+            _ => return,
+        };
+        for leg in legs {
+            let ledger = if leg.wallet { Ledger::Wallet(account) } else { Ledger::Card(card) };
+            self.lines.entry((ledger, leg.asset)).or_default().held += sign * i128::from(leg.amount.0);
+        }
+    }
+
+    fn limits(&mut self, account: AccountId, time_ms: u64, event: &Event) {
+        let (card, authorization, amount) = match event {
+            Event::Authorized(event) => (event.card, event.authorization, event.amount),
+            Event::HoldIncremented(event) => (event.card, event.authorization, event.amount),
+            Event::Cleared(event) => (event.card, event.authorization, billing(&event.excess)),
+            Event::ForcePosted(event) => (event.card, event.authorization, billing(&event.legs)),
+            Event::HoldReleased(event) => {
+                return self.give_back(event.card, event.authorization, time_ms, event.release.billing);
+            }
+            Event::Refunded(event) => {
+                return self.give_back(event.card, event.authorization, time_ms, billing(&event.linked));
+            }
+            _ => return,
+        };
+        if !amount.is_positive() {
+            return;
+        }
+        let (at, amount) = (Day::of(time_ms), i128::from(amount.0));
+        let usage = self.usage.entry(card).or_default();
+        usage.roll(at);
+        usage.daily += amount;
+        usage.monthly += amount;
+        usage.lifetime += amount;
+        let used = self.used.entry(authorization).or_default();
+        used.account = account;
+        used.parts.push((at, amount));
+    }
+
+    fn give_back(&mut self, card: CardId, authorization: AuthorizationId, time_ms: u64, amount: Minor) {
+        let (now, mut left) = (Day::of(time_ms), i128::from(amount.0));
+        let Some(used) = self.used.get_mut(&authorization) else { return };
+        let usage = self.usage.entry(card).or_default();
+        while left > 0
+            && let Some((at, amount)) = used.parts.pop()
+        {
+            let part = amount.min(left);
+            left -= part;
+            usage.roll(now);
+            usage.daily -= if at.day == now.day { part } else { 0 };
+            usage.monthly -= if at.month == now.month { part } else { 0 };
+            usage.lifetime -= part;
+            if part < amount {
+                used.parts.push((at, amount - part));
+            }
+        }
+    }
+
+    /// Compares the balances that an event says with the books.
+    fn figures(&self, account: AccountId, event: &Event, tell: &mut impl FnMut(Finding)) {
+        let wallet = Ledger::Wallet(account);
+        let mut is = |ledger, asset, said: Minor| {
+            let books = self.line(ledger, asset).balance;
+            if books != i128::from(said.0) {
+                tell(Finding::new(
+                    "balance",
+                    format!("{ledger:?} in {asset} at {books} by its postings"),
+                    format!("{} says {}", event.name(), said.0),
+                ));
+            }
+        };
+        match event {
+            Event::Deposited(event) => is(wallet, event.asset, event.balance),
+            Event::Withdrawn(event) => is(wallet, event.asset, event.balance),
+            Event::WrittenOff(event) => is(owing(wallet, event.card), event.asset, event.balance),
+            Event::Overdrawn(event) => is(owing(wallet, event.card), event.asset, event.balance),
+            Event::ToppedUp(event) => {
+                is(Ledger::Card(event.card), event.currency, event.card_balance);
+                is(wallet, event.currency, event.wallet_balance);
+            }
+            Event::Unloaded(event) => {
+                is(Ledger::Card(event.card), event.currency, event.card_balance);
+                is(wallet, event.currency, event.wallet_balance);
+            }
+            Event::Swept(event) => is(wallet, event.currency, event.wallet_balance),
+            Event::CardRequested(event) => {
+                let asset = event.fees.first().map_or(event.currency, |fee| fee.asset);
+                is(wallet, asset, event.wallet_balance);
+            }
+            _ => {}
+        }
+    }
+
+    fn learn(&mut self, policy: &Policy) {
+        for asset in &policy.assets {
+            self.decimals.insert(asset.code, asset.decimals);
+        }
+    }
+
+    /// What is on a wallet or card.
+    pub(super) fn line(&self, ledger: Ledger, asset: Asset) -> Line {
+        self.lines.get(&(ledger, asset)).copied().unwrap_or_default()
+    }
+
+    /// Every wallet and card that ever had something.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (&Ledger, &Asset, &Line)> {
+        self.lines.iter().map(|((ledger, asset), line)| (ledger, asset, line))
+    }
+
+    /// Debits and credits by asset and kind.
+    pub(super) fn sums(&self) -> &BTreeMap<(Asset, Kind), Sums> {
+        &self.sums
+    }
+
+    /// Decimals of an asset by the policies so far; 0 if none names it.
+    pub(super) fn decimals(&self, asset: Asset) -> u8 {
+        self.decimals.get(&asset).copied().unwrap_or(0)
+    }
+
+    /// Compares the books with the engine's state, wallet by wallet and card by card, and forgets authorizations that the
+    /// ledger has forgotten. Returns whether they agree.
+    pub(super) fn compare(&mut self, state: &State, tell: &mut impl FnMut(Finding)) -> bool {
+        let today = Day::of(state.clock_ms());
+        let (mut agree, mut matched) = (true, 0_usize);
+        let mut told = |finding| {
+            agree = false;
+            tell(finding);
+        };
+        let mut one = |what: &str, ledger: Ledger, asset, balance: Minor, held: Minor| {
+            let line = self.lines.get(&(ledger, asset));
+            matched += usize::from(line.is_some());
+            let line = line.copied().unwrap_or_default();
+            let same = line.balance == i128::from(balance.0) && line.held == i128::from(held.0);
+            (!same).then(|| {
+                Finding::new(
+                    "state",
+                    format!("{what} in {asset}: {} posted, {} held by the journal's postings", line.balance, line.held),
+                    format!("{} posted, {} held", balance.0, held.0),
+                )
+            })
+        };
+        for account in state.all_accounts() {
+            for wallet in &account.wallets {
+                let ledger = Ledger::Wallet(account.id);
+                if let Some(finding) = one("wallet", ledger, wallet.asset, wallet.balance, wallet.held) {
+                    told(Finding { expected: format!("{} {}", account.id, finding.expected), ..finding });
+                }
+            }
+            for card in &account.cards {
+                if let Some(finding) = one("card", Ledger::Card(card.id), card.currency, card.balance, card.held) {
+                    told(Finding { expected: format!("{} {}", card.id, finding.expected), ..finding });
+                }
+                let mut own = self.usage.get(&card.id).copied().unwrap_or_default();
+                own.roll(today);
+                let theirs = card.usage.on(today);
+                let figures = [theirs.daily, theirs.monthly, theirs.lifetime].map(|figure| i128::from(figure.0));
+                if [own.daily, own.monthly, own.lifetime] != figures {
+                    told(Finding::new(
+                        "limit-usage",
+                        format!("card {}: {} today, {} this month, {} ever", card.id, own.daily, own.monthly, own.lifetime),
+                        format!("{} today, {} this month, {} ever", figures[0], figures[1], figures[2]),
+                    ));
+                }
+            }
+        }
+        if matched != self.lines.len() {
+            told(Finding::new(
+                "state",
+                format!("{} wallets and cards with postings", self.lines.len()),
+                format!("{matched} of them in the state"),
+            ));
+        }
+        self.used.retain(|id, used| {
+            let known = state.account(used.account).is_some_and(|account| account.authorization(*id).is_some());
+            known && !used.parts.is_empty()
+        });
+        agree
+    }
+}
+
+impl Usage {
+    /// A window that is over counts nothing.
+    fn roll(&mut self, at: Day) {
+        if self.at.day != at.day {
+            self.daily = 0;
+        }
+        if self.at.month != at.month {
+            self.monthly = 0;
+        }
+        self.at = at;
+    }
+}
+
+fn owing(wallet: Ledger, card: CardId) -> Ledger {
+    if card.is_nil() { wallet } else { Ledger::Card(card) }
+}
+
+fn owned_up(events: &[Event], ledger: &Ledger, asset: Asset, balance: i128) -> bool {
+    events.iter().any(|event| match event {
+        Event::Overdrawn(event) => {
+            let card = match ledger {
+                Ledger::Card(card) => *card,
+                _ => CardId::NIL,
+            };
+            event.card == card && event.asset == asset && i128::from(event.balance.0) == balance
+        }
+        _ => false,
+    })
+}

@@ -1,0 +1,272 @@
+//! The first half of the pipeline: reads a partition's records, checks each by itself and in its place, holds signed heads
+//! against them, decodes entries, and passes them on to be decided again.
+//!
+//! After the first break nothing later can be decided, as the state is unknown; records are then only checked by
+//! themselves and against their neighbour, so that every other damage is named too.
+
+use std::sync::mpsc::SyncSender;
+
+use florin_engine::codec::{self, Entry};
+use florin_journal::{Chain, Corruption, Hash, Head, Kind, Ledger, Loose, PartitionId, Record};
+
+use super::anchors::{Anchor, compare};
+use super::finding::{Finding, Sink};
+use super::progress::Meter;
+use super::walk::{Step, Walk};
+
+/// Entries, or bytes, handed over at a time.
+const HAND_ENTRIES: usize = 512;
+const HAND_BYTES: usize = 512 << 10;
+
+/// A record in its place, with what its entries say.
+pub(super) struct Checked {
+    pub(super) record: Record,
+    pub(super) entries: Vec<Entry>,
+    /// The first entry that cannot be read.
+    pub(super) unreadable: Option<(u32, codec::Error)>,
+}
+
+/// What the chain of a partition came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Chained {
+    pub(super) records: u64,
+    pub(super) bytes: u64,
+    pub(super) head: Option<Head>,
+    /// Whether every record was in its place.
+    pub(super) whole: bool,
+    /// Anchors that were reached and fit, kept by the auditor or only published.
+    pub(super) trusted: u64,
+    pub(super) published: u64,
+}
+
+/// Reads a partition to its end.
+pub(super) struct Links<'a> {
+    pub(super) ledger: &'a Ledger,
+    pub(super) partition: PartitionId,
+    pub(super) anchors: &'a [Anchor],
+    pub(super) live: bool,
+    pub(super) sink: &'a Sink,
+    pub(super) meter: &'a Meter,
+}
+
+/// Where the chain is once it is broken.
+struct Broken {
+    next: u64,
+    last: Option<Hash>,
+    term: u64,
+    time_ms: u64,
+}
+
+impl Links<'_> {
+    /// Follows the chain; `out` is hung up at the first break.
+    pub(super) fn follow(&self, walk: std::io::Result<Walk>, out: SyncSender<Vec<Checked>>) -> Chained {
+        let mut done = Chained { whole: true, ..Chained::default() };
+        let mut walk = match walk {
+            Ok(walk) => walk.live(self.live),
+            Err(error) => return self.unreadable(&error, done),
+        };
+        let mut chain = Chain::new(self.ledger.id, self.partition);
+        let mut broken: Option<Broken> = None;
+        let mut out = Some(out);
+        let (mut hand, mut held) = (Vec::new(), (0, 0));
+        let mut anchors = self.anchors.iter().peekable();
+        loop {
+            let expected = broken.as_ref().map_or(chain.next_index(), |broken| broken.next);
+            let step = match walk.next(expected) {
+                Ok(step) => step,
+                Err(error) => {
+                    done.whole = false;
+                    self.hand_over(&mut hand, &mut out);
+                    return self.unreadable(&error, done);
+                }
+            };
+            match step {
+                Step::End => break,
+                Step::Torn { bytes, reason } => {
+                    self.torn(expected, bytes, &reason);
+                    break;
+                }
+                Step::Damage(reason) => {
+                    self.sink.find(Finding::corrupt(&reason).at(self.partition.0, expected));
+                    let (term, time_ms) = broken.as_ref().map_or((chain.term(), chain.time_ms()), Broken::place);
+                    broken = Some(Broken { next: expected + 1, last: None, term, time_ms });
+                }
+                Step::Record(loose) => {
+                    done.records += 1;
+                    done.bytes += loose.bytes().len() as u64;
+                    self.meter.advance(loose.bytes().len() as u64);
+                    if let Some(broken) = &mut broken {
+                        self.beside(&loose, broken);
+                        self.anchored(&mut anchors, loose.index(), None, loose.hash(), &mut done);
+                        continue;
+                    }
+                    match self.place(&mut chain, loose.clone()) {
+                        Ok(record) => {
+                            let head = record.head();
+                            done.head = Some(head);
+                            self.anchored(&mut anchors, head.index, Some(&head), head.hash, &mut done);
+                            held.0 += record.len();
+                            held.1 += record.bytes().len();
+                            hand.push(decode(record));
+                            if held.0 >= HAND_ENTRIES || held.1 >= HAND_BYTES {
+                                self.hand_over(&mut hand, &mut out);
+                                held = (0, 0);
+                            }
+                        }
+                        Err(reason) => {
+                            self.sink.find(Finding::corrupt(&reason).at(self.partition.0, expected));
+                            let header = loose.header();
+                            broken = Some(Broken {
+                                next: header.index + 1,
+                                last: Some(loose.hash()),
+                                term: header.term,
+                                time_ms: header.last_time_ms,
+                            });
+                            self.anchored(&mut anchors, header.index, None, loose.hash(), &mut done);
+                        }
+                    }
+                }
+            }
+            if broken.is_some() && out.is_some() {
+                done.whole = false;
+                self.hand_over(&mut hand, &mut out);
+                out = None;
+            }
+        }
+        self.hand_over(&mut hand, &mut out);
+        let next = broken.map_or(chain.next_index(), |broken| broken.next);
+        self.end(next, anchors, done)
+    }
+
+    fn place(&self, chain: &mut Chain, loose: Loose) -> Result<Record, Corruption> {
+        if chain.next_index() == 0 && loose.kind() == Kind::Genesis {
+            self.ledger.check_genesis(&loose)?;
+        }
+        if loose.kind() == Kind::Claim && loose.last_time_ms() != chain.time_ms() {
+            return Err(Corruption::Time { last: chain.time_ms(), found: loose.last_time_ms() });
+        }
+        chain.push(loose)
+    }
+
+    /// Checks a record behind a break against the one before it only.
+    fn beside(&self, loose: &Loose, broken: &mut Broken) {
+        let header = loose.header();
+        let reason = if header.ledger != self.ledger.id {
+            Some(Corruption::Ledger(header.ledger))
+        } else if header.partition != self.partition {
+            Some(Corruption::Partition(header.partition))
+        } else if header.index != broken.next {
+            Some(Corruption::Index { expected: broken.next, found: header.index })
+        } else if let Some(last) = broken.last.filter(|last| *last != header.previous) {
+            Some(Corruption::Previous { expected: last, found: header.previous })
+        } else if header.term < broken.term {
+            Some(Corruption::Term { last: broken.term, found: header.term })
+        } else if header.first_time_ms < broken.time_ms {
+            Some(Corruption::Time { last: broken.time_ms, found: header.first_time_ms })
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            self.sink.find(Finding::corrupt(&reason).at(self.partition.0, broken.next));
+        }
+        broken.next = header.index.saturating_add(1);
+        broken.last = Some(loose.hash());
+        broken.term = header.term;
+        broken.time_ms = header.last_time_ms;
+    }
+
+    /// Holds the record at `index` against every head that was signed there. Behind a break its range is not known.
+    fn anchored(
+        &self,
+        anchors: &mut std::iter::Peekable<std::slice::Iter<'_, Anchor>>,
+        index: u64,
+        head: Option<&Head>,
+        hash: Hash,
+        done: &mut Chained,
+    ) {
+        while let Some(anchor) = anchors.next_if(|anchor| anchor.head.head.index <= index) {
+            if anchor.head.head.index < index {
+                continue;
+            }
+            let found = head.copied().unwrap_or(Head { hash, ..anchor.head.head });
+            match compare(anchor, &found) {
+                Some(finding) => self.sink.find(finding),
+                None if anchor.trusted => done.trusted += 1,
+                None => done.published += 1,
+            }
+        }
+    }
+
+    fn torn(&self, index: u64, bytes: u64, reason: &Corruption) {
+        self.sink.gap(format!(
+            "partition {}: the {bytes} bytes after its last record are no record {index} ({reason}): a write that was cut \
+             off before it was acknowledged, or a damaged last record; a signed head from after it would tell",
+            self.partition
+        ));
+    }
+
+    fn end(
+        &self,
+        next: u64,
+        anchors: std::iter::Peekable<std::slice::Iter<'_, Anchor>>,
+        done: Chained,
+    ) -> Chained {
+        let partition = self.partition.0;
+        for anchor in anchors {
+            let head = &anchor.head.head;
+            let kind = if anchor.trusted { "trusted-head" } else { "published-head" };
+            self.sink.find(
+                Finding::new(
+                    kind,
+                    format!("record {} with hash {}, which was signed", head.index, head.hash),
+                    format!("the partition ends before record {next}: its tail was cut off"),
+                )
+                .at(partition, head.index),
+            );
+        }
+        if next == 0 {
+            self.sink.gap(format!("partition {partition} is missing: no record of it was found"));
+            return Chained { whole: false, ..done };
+        }
+        done
+    }
+
+    fn unreadable(&self, error: &std::io::Error, done: Chained) -> Chained {
+        self.sink.gap(format!("partition {} cannot be read: {error}", self.partition));
+        Chained { whole: false, ..done }
+    }
+
+    fn hand_over(&self, hand: &mut Vec<Checked>, out: &mut Option<SyncSender<Vec<Checked>>>) {
+        let full = std::mem::take(hand);
+        // Whoever decides may have given up; the chain is followed to its end all the same.
+        if let Some(sender) = out
+            && !full.is_empty()
+            && sender.send(full).is_err()
+        {
+            *out = None;
+        }
+    }
+}
+
+impl Broken {
+    fn place(&self) -> (u64, u64) {
+        (self.term, self.time_ms)
+    }
+}
+
+fn decode(record: Record) -> Checked {
+    let mut entries = Vec::with_capacity(record.len());
+    let mut unreadable = None;
+    if record.kind() == Kind::Entries {
+        for (n, bytes) in (0..).zip(record.entries()) {
+            match Entry::decode(bytes) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => {
+                    unreadable = Some((n, error));
+                    break;
+                }
+            }
+        }
+    }
+    Checked { record, entries, unreadable }
+}

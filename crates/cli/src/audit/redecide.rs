@@ -1,0 +1,293 @@
+//! The second half of the pipeline: decides every command again under the state so far, compares the outcome byte by byte,
+//! folds what was recorded, and keeps the auditor's own books beside it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::mpsc::Receiver;
+
+use florin_engine::{
+    codec::{Entry, Outcome, encode},
+    decide::{Decision, decide},
+    event::{Checkpointed, Event},
+    evolve::evolve,
+    ids::Position,
+    policy::RULES_LATEST,
+    reject::Reject,
+    snapshot,
+    state::State,
+};
+use florin_journal::{Kind, Ledger, PartitionId, Record};
+
+use super::books::Books;
+use super::chain::Checked;
+use super::finding::{Finding, Sink};
+
+/// Entries between two comparisons of books and state, at least; more when there are many accounts.
+const COMPARE_ENTRIES: u64 = 1_000_000;
+
+/// What deciding again came to.
+#[derive(Debug, Default)]
+pub(super) struct Decided {
+    pub(super) entries: u64,
+    pub(super) accepted: u64,
+    pub(super) rejected: u64,
+    pub(super) events: u64,
+    pub(super) accounts: usize,
+    pub(super) cards: usize,
+    /// Checkpoints whose state hash was compared.
+    pub(super) checkpoints: u64,
+    pub(super) state_hash: Option<[u8; 32]>,
+    pub(super) books: Books,
+}
+
+/// Decides a partition again.
+pub(super) struct Judge<'a> {
+    partition: u16,
+    sink: &'a Sink,
+    state: State,
+    books: Books,
+    done: Decided,
+    /// Records whose state a later checkpoint names, and the hashes there.
+    named: &'a BTreeSet<u64>,
+    hashes: HashMap<u64, [u8; 32]>,
+    compared: u64,
+    books_agree: bool,
+    /// Why nothing more can be decided.
+    stuck: bool,
+    last_ms: u64,
+    // Scratch, so that deciding allocates little.
+    events: Vec<Event>,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(ledger: &Ledger, partition: PartitionId, named: &'a BTreeSet<u64>, sink: &'a Sink) -> Self {
+        Self {
+            partition: partition.0,
+            sink,
+            state: State::new(partition.0, ledger.partitions),
+            books: Books::default(),
+            done: Decided::default(),
+            named,
+            hashes: HashMap::new(),
+            compared: 0,
+            books_agree: true,
+            stuck: false,
+            last_ms: 0,
+            events: Vec::new(),
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Takes records until there are no more.
+    pub(super) fn hear(mut self, records: &Receiver<Vec<Checked>>) -> Decided {
+        for checked in records.iter().flatten() {
+            self.record(&checked);
+            if self.stuck {
+                break;
+            }
+        }
+        self.compare();
+        Decided {
+            accounts: self.state.accounts(),
+            cards: self.state.cards(),
+            state_hash: (!self.stuck).then(|| snapshot::hash(&self.state)),
+            books: self.books,
+            ..self.done
+        }
+    }
+
+    fn record(&mut self, checked: &Checked) {
+        let record = &checked.record;
+        if record.kind() == Kind::Entries {
+            for ((n, entry), stored) in (0..).zip(&checked.entries).zip(record.entries()) {
+                self.times(record, n, entry);
+                self.entry(record.index(), n, entry, stored);
+                if self.stuck {
+                    return;
+                }
+            }
+            if let Some((n, error)) = &checked.unreadable {
+                self.stuck = true;
+                let finding = Finding::new("entry", "an entry of a known type and version", error);
+                self.sink.find(finding.at(self.partition, record.index()).entry(*n));
+                self.give_up(format!("entry {}.{n} cannot be read", record.index()));
+                return;
+            }
+        }
+        if self.named.contains(&record.index()) {
+            self.hashes.insert(record.index(), snapshot::hash(&self.state));
+        }
+        if self.done.entries - self.compared >= COMPARE_ENTRIES.max(8 * self.state.accounts() as u64) {
+            self.compare();
+        }
+    }
+
+    /// The header tells the times of its first and last entry, and they do not go back.
+    fn times(&mut self, record: &Record, n: u32, entry: &Entry) {
+        let time_ms = entry.admitted.time_ms;
+        let last = n as usize + 1 == record.len();
+        let wrong = if time_ms < self.last_ms {
+            Some(format!("a time not before {}", self.last_ms))
+        } else if n == 0 && time_ms != record.first_time_ms() {
+            Some(format!("the header's first time {}", record.first_time_ms()))
+        } else if last && time_ms != record.last_time_ms() {
+            Some(format!("the header's last time {}", record.last_time_ms()))
+        } else {
+            None
+        };
+        if let Some(expected) = wrong {
+            self.tell(record.index(), n, Finding::new("time", expected, time_ms));
+        }
+        self.last_ms = self.last_ms.max(time_ms);
+    }
+
+    fn entry(&mut self, index: u64, n: u32, entry: &Entry, stored: &[u8]) {
+        let (admitted, envelope) = (&entry.admitted, &entry.admitted.envelope);
+        let recorded = match &entry.outcome {
+            Outcome::Accepted(events) => Ok(events.as_slice()),
+            Outcome::Rejected(reject) => Err(reject),
+        };
+        if let Some(rules) = newer_rules(recorded) {
+            self.stuck = true;
+            self.give_up(format!("entry {index}.{n} adopts rules {rules}, this binary has rules up to {RULES_LATEST}"));
+            return;
+        }
+        if !envelope.account.is_nil() && envelope.account.partition() != self.partition {
+            let finding = Finding::new("account", "an account of this partition", envelope.account);
+            self.tell(index, n, finding);
+        }
+        let policy = self.state.policy_version_at(admitted.time_ms);
+        if admitted.policy != policy {
+            let finding = Finding::new(
+                "policy",
+                format!("policy {policy}, which was in force"),
+                format!("policy {}", admitted.policy),
+            );
+            self.tell(index, n, finding);
+        }
+        let mut events = std::mem::take(&mut self.events);
+        let decision = decide(&self.state, admitted, &mut events);
+        let again = match &decision {
+            Decision::Accepted => Some(Ok(events.as_slice())),
+            Decision::Rejected(reject) => Some(Err(reject)),
+            Decision::Replayed(first) => {
+                let finding = Finding::new(
+                    "idempotency",
+                    format!("nothing recorded: the key was used at {first}, whose outcome is the answer"),
+                    format!("{} decided a second time: {}", envelope.command.name(), Words(recorded)),
+                );
+                self.tell(index, n, finding);
+                None
+            }
+        };
+        if let Some(again) = again {
+            self.bytes.clear();
+            encode(admitted, again, &mut self.bytes);
+            if self.bytes != stored {
+                let finding = if again == recorded {
+                    Finding::new("encoding", "the one form in which this entry is stored", "another form of it")
+                } else {
+                    differing(envelope.command.name(), again, recorded)
+                };
+                self.tell(index, n, finding);
+            }
+        }
+        self.events = events;
+        evolve(&mut self.state, Position::new(index, n), admitted, recorded);
+        self.done.entries += 1;
+        match recorded {
+            Ok(events) => {
+                self.done.accepted += 1;
+                self.done.events += events.len() as u64;
+                let (sink, partition) = (self.sink, self.partition);
+                let mut tell = |finding: Finding| sink.find(finding.at(partition, index).entry(n));
+                self.books.entry(envelope.account, admitted.time_ms, events, &mut tell);
+                for event in events {
+                    if let Event::Checkpointed(checkpoint) = event {
+                        self.checkpoint(index, n, checkpoint);
+                    }
+                }
+            }
+            Err(_) => self.done.rejected += 1,
+        }
+    }
+
+    fn checkpoint(&mut self, index: u64, n: u32, said: &Checkpointed) {
+        if said.schema != snapshot::SCHEMA {
+            self.give_up(format!(
+                "the checkpoint at {index}.{n} is of state schema {}, this binary has {}",
+                said.schema,
+                snapshot::SCHEMA
+            ));
+            return;
+        }
+        let hex = |hash: &[u8; 32]| blake3::Hash::from_bytes(*hash).to_hex().to_string();
+        match self.hashes.get(&said.index) {
+            Some(hash) if *hash == said.state_hash => self.done.checkpoints += 1,
+            Some(hash) => {
+                let expected = format!("the state after record {} hashes to {}", said.index, hex(hash));
+                self.tell(index, n, Finding::new("checkpoint", expected, hex(&said.state_hash)));
+            }
+            None => {
+                let finding = Finding::new("checkpoint", "an earlier record", format!("record {}", said.index));
+                self.tell(index, n, finding);
+            }
+        }
+    }
+
+    /// Compares books and state; once they differ they differ for good, so it is told once.
+    fn compare(&mut self) {
+        self.compared = self.done.entries;
+        if self.books_agree {
+            let (sink, partition) = (self.sink, self.partition);
+            let mut tell = |finding: Finding| sink.find(Finding { partition: Some(partition), ..finding });
+            self.books_agree = self.books.compare(&self.state, &mut tell);
+        }
+    }
+
+    fn tell(&self, index: u64, n: u32, finding: Finding) {
+        self.sink.find(finding.at(self.partition, index).entry(n));
+    }
+
+    fn give_up(&self, why: impl fmt::Display) {
+        self.sink.gap(format!("partition {}: {why}", self.partition));
+    }
+}
+
+type Recorded<'a> = Result<&'a [Event], &'a Reject>;
+
+/// Rules that an entry adopts and this binary does not have.
+fn newer_rules(recorded: Recorded<'_>) -> Option<u32> {
+    recorded.ok()?.iter().find_map(|event| match event {
+        Event::PolicyAdopted(event) => Some(event.policy.rules).filter(|rules| *rules > RULES_LATEST),
+        _ => None,
+    })
+}
+
+/// Says where two outcomes part.
+fn differing(command: &str, again: Recorded<'_>, recorded: Recorded<'_>) -> Finding {
+    if let (Ok(again), Ok(recorded)) = (again, recorded)
+        && again.len() == recorded.len()
+        && let Some(at) = again.iter().zip(recorded).position(|(again, recorded)| again != recorded)
+    {
+        return Finding::new(
+            "outcome",
+            format!("{command} accepted, event {at}: {:?}", again[at]),
+            format!("event {at}: {:?}", recorded[at]),
+        );
+    }
+    Finding::new("outcome", format!("{command} {}", Words(again)), Words(recorded))
+}
+
+/// An outcome in words.
+struct Words<'a>(Recorded<'a>);
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Ok(events) => write!(f, "accepted with {events:?}"),
+            Err(reject) => write!(f, "rejected ({:?}): {reject}", reject.reason),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What can be asked of `florin bench`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use florin_engine::ids::PARTITIONS_MAX;
+use florin_processor::handle::BATCH_COMMANDS_MAX;
+
+/// Shown under `florin bench --help`.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  florin bench                                        2,000,000 top-ups in batches of 8,189 over 10,000 accounts
+  florin bench --commands 10000000 --accounts 1000000
+  florin bench --batch 1                              the latency of one command: one synchronous write
+  florin bench --batch 1 --clients 64                 natural batching of single commands
+  florin bench --http                                 single top-ups over HTTP by 64 connections, then reads of card lists
+  florin bench --no-views --no-snapshots --json out.json
+
+Everything runs in a temporary directory under --dir, which is removed afterwards; on tmpfs nothing is durable, and the
+figures say nothing. The load: top-ups of 10.00 to 99.99 on a card of a random account, one fee each, all accepted. At the
+end the journal is read from genesis: every command must be there exactly once, and what wallets, cards and fees hold
+must be what was deposited; the views must agree. If not, the exit code is 1.";
+
+/// Runs a ledger of its own in a temporary directory, loads it, prints figures, and checks that all of it is there.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Bench {
+    /// Accounts, each with a funded wallet and an active card.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=20_000_000))]
+    pub(crate) accounts: u32,
+    /// Commands to measure [default: 2000000; 100000 with batches below 64, 200000 with --http].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub(crate) commands: Option<u64>,
+    /// Commands in a client's batch [default: 8189; 1 with --http].
+    #[arg(long, value_name = "N", conflicts_with = "http", value_parser = clap::value_parser!(u16).range(1..=BATCH_COMMANDS_MAX as i64))]
+    pub(crate) batch: Option<u16>,
+    /// Clients, each with one batch in flight [default: 2; 1 with --batch 1; 64 with --http].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub(crate) clients: Option<u16>,
+    /// Drive the gateway on loopback by keep-alive connections, one request in flight on each.
+    #[arg(long)]
+    pub(crate) http: bool,
+    /// What accounts and amounts are drawn from: the same seed gives the same commands.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Partitions of the ledger.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(PARTITIONS_MAX)))]
+    pub(crate) partitions: u16,
+    /// Run no projector.
+    #[arg(long, conflicts_with = "http")]
+    pub(crate) no_views: bool,
+    /// Make no snapshots beside the load, and measure no restart.
+    #[arg(long)]
+    pub(crate) no_snapshots: bool,
+    /// Where the temporary directory is made [default: the system's].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Write the figures here too, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+impl Bench {
+    pub(super) fn batch(&self) -> u64 {
+        if self.http { 1 } else { u64::from(self.batch.unwrap_or(8_189)) }
+    }
+
+    pub(super) fn commands(&self) -> u64 {
+        self.commands.unwrap_or(match self.batch() {
+            _ if self.http => 200_000,
+            0..64 => 100_000,
+            _ => 2_000_000,
+        })
+    }
+
+    /// Commands before the clock starts: caches, files and branch predictors are then as in the long run.
+    pub(super) fn warm_up(&self) -> u64 {
+        (self.commands() / 10).clamp(1, 200_000).next_multiple_of(self.batch())
+    }
+
+    pub(super) fn clients(&self) -> u16 {
+        self.clients.unwrap_or(match self.batch() {
+            _ if self.http => 64,
+            1 => 1,
+            _ => 2,
+        })
+    }
+}

@@ -1,0 +1,175 @@
+//! The commands of a run: who there is, and which top-up is the n-th. All of it follows from the seed.
+
+use std::ops::Range;
+
+use florin_engine::{
+    command::{
+        AdoptPolicy, Class, Command, Deposit, Envelope, IssueCard, Issued, Outcome, RegisterUser, Settle, TopUp,
+    },
+    ids::{AccountId, CardId, Digest, Key, Kind, mint, request_id},
+    money::{Asset, Country, Minor, Sealed},
+    policy::{CardKind, Policy, ProgrammeCode},
+};
+use florin_gateway::{http::idempotency::IdempotencyKey, policy_document};
+
+use crate::failure::{Exit, Failure};
+
+/// The company whose users are topped up.
+pub(super) const COMPANY: &str = "bench";
+/// What each wallet is given: enough for any number of top-ups, and no overflow for any number of accounts.
+pub(super) const DEPOSIT: Minor = Minor(400_000_000_000);
+/// What each card is issued with.
+const INITIAL: Minor = Minor(10_000);
+/// Commands that make one user.
+pub(super) const COMMANDS_PER_USER: u64 = 4;
+
+/// A user's account and card.
+#[derive(Clone, Copy)]
+pub(super) struct User {
+    pub(super) number: u32,
+    pub(super) account: AccountId,
+    pub(super) card: CardId,
+}
+
+/// Everybody, and what they do.
+pub(super) struct Script {
+    seed: u64,
+    batch: u64,
+    http: bool,
+    now_ms: u64,
+    pub(super) policy: Policy,
+    /// By partition.
+    pub(super) users: Vec<Vec<User>>,
+}
+
+/// The id by which the company knows a user.
+pub(super) fn name(number: u32) -> String {
+    format!("u{number}")
+}
+
+impl Script {
+    /// `account` says which account a user number has.
+    pub(super) fn new(
+        args: &super::args::Bench,
+        now_ms: u64,
+        account: impl Fn(u32) -> AccountId,
+    ) -> Result<Self, Failure> {
+        let unusable = |cause| Failure::new(Exit::Other, "the demo policy cannot be read").because(cause);
+        let mut policy = policy_document::demo_policy().map_err(unusable)?;
+        // The demo's cap on remembered keys protects a server; here it would end the run.
+        policy.remembered_max = u32::MAX;
+        let mut users = vec![Vec::new(); usize::from(args.partitions)];
+        for number in 0..args.accounts {
+            let account = account(number);
+            let card = CardId(mint(account, Key::default(), Kind::Card));
+            users[usize::from(account.partition())].push(User { number, account, card });
+        }
+        if users.iter().any(Vec::is_empty) {
+            return Err(Failure::new(Exit::Usage, "a partition would have no account")
+                .advise("give more --accounts, or fewer --partitions"));
+        }
+        Ok(Self { seed: args.seed, batch: args.batch(), http: args.http, now_ms, policy, users })
+    }
+
+    pub(super) fn user_count(&self) -> usize {
+        self.users.iter().map(Vec::len).sum()
+    }
+
+    /// The partition of command `n`: batches go round.
+    pub(super) fn partition(&self, n: u64) -> u16 {
+        u16::try_from(n / self.batch % self.users.len() as u64).unwrap_or(0)
+    }
+
+    /// Who tops up by command `n`, and by how much.
+    pub(super) fn top_up(&self, n: u64) -> (User, Minor) {
+        let users = &self.users[usize::from(self.partition(n))];
+        let drawn = mix(self.seed ^ n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let at = usize::try_from((u128::from(drawn) * users.len() as u128) >> 64).unwrap_or(0);
+        let cents = 1_000 + i64::try_from(mix(drawn) % 9_000).unwrap_or(0);
+        (users[at], Minor(cents))
+    }
+
+    /// The fingerprint of command `n`'s idempotency key.
+    pub(super) fn key(&self, n: u64) -> Key {
+        if self.http {
+            let key = http_key(n);
+            return IdempotencyKey::Given(key.as_bytes()).fingerprint("dashboard", self.top_up(n).0.account);
+        }
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&mix(self.seed.wrapping_add(n)).to_le_bytes());
+        key[8..].copy_from_slice(&n.to_le_bytes());
+        Key(key)
+    }
+
+    /// Commands `range`, all of one partition.
+    pub(super) fn envelopes(&self, range: Range<u64>) -> Vec<Envelope> {
+        range.map(|n| self.envelope(n)).collect()
+    }
+
+    /// Command `n`.
+    pub(super) fn envelope(&self, n: u64) -> Envelope {
+        let (user, amount) = self.top_up(n);
+        let mut digest = [0; 16];
+        digest[..8].copy_from_slice(&mix(n).to_le_bytes());
+        Envelope {
+            account: user.account,
+            class: Class::User,
+            actor: 1,
+            key: self.key(n),
+            digest: Digest(digest),
+            dated_ms: 0,
+            command: TopUp { card: user.card, amount }.into(),
+        }
+    }
+
+    /// The command that gives a partition its policy.
+    pub(super) fn adopt(&self, partition: u16) -> Envelope {
+        let policy = Box::new(self.policy.clone());
+        let adopt = AdoptPolicy { version: 1, effective_at_ms: 0, policy };
+        self.set_up(AccountId::of_partition(partition), Class::Ops, 0xEE, adopt.into())
+    }
+
+    /// The commands that make a user: registered, funded, with an active card.
+    pub(super) fn user(&self, user: &User) -> [Envelope; COMMANDS_PER_USER as usize] {
+        let User { account, card, number: _ } = *user;
+        let country = Country::parse("GB").unwrap_or_default();
+        let register = RegisterUser { company: COMPANY.into(), country };
+        let deposit = Deposit { asset: Asset::USD, amount: DEPOSIT, reference: Sealed::NONE };
+        let issue = IssueCard {
+            card,
+            programme: ProgrammeCode::Dashboard,
+            kind: CardKind::Virtual,
+            initial: INITIAL,
+            invoice: 0,
+            provider: String::new(),
+            country,
+            // As long as a sealed name of a card is.
+            profile: Sealed(vec![7; 64]),
+        };
+        let issued = Issued { issuer_card: String::new(), first4: 4000, last4: 1234, expiry: 2090 * 12 };
+        let settle = Settle { card, request: request_id(card, 1), outcome: Outcome::Issued(issued) };
+        [
+            self.set_up(account, Class::Ops, 0xE0, register.into()),
+            self.set_up(account, Class::Ops, 0xE1, deposit.into()),
+            self.set_up(account, Class::User, 0xE2, issue.into()),
+            self.set_up(account, Class::Settlement, 0xE3, settle.into()),
+        ]
+    }
+
+    fn set_up(&self, account: AccountId, class: Class, key: u8, command: Command) -> Envelope {
+        let key = Key::of(account, &[key]);
+        Envelope { account, class, actor: 1, key, digest: Digest([key.0[0]; 16]), dated_ms: self.now_ms, command }
+    }
+}
+
+/// The idempotency key of command `n` as an HTTP client sends it.
+pub(super) fn http_key(n: u64) -> String {
+    format!("bench-{n}")
+}
+
+/// A bijection that leaves nothing to see of its input (the finisher of splitmix64).
+const fn mix(n: u64) -> u64 {
+    let n = (n ^ (n >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let n = (n ^ (n >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    n ^ (n >> 31)
+}
