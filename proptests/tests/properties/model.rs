@@ -53,6 +53,7 @@ pub struct Pending {
     pub deadline: u64,
     pub told: bool,
     pub what: Waiting,
+    pub by_ops: bool,
 }
 
 /// Usage is a list of what was used and given back, each on the day it counts for.
@@ -161,6 +162,14 @@ impl Card {
 
     fn past_expiry(&self, now: u64) -> bool {
         self.expiry != 0 && day_and_month(now).1 > u64::from(self.expiry)
+    }
+
+    fn block(&mut self, fraud: bool) {
+        if self.status != Status::Blocked {
+            self.before_block = self.status;
+        }
+        self.status = Status::Blocked;
+        self.fraud |= fraud;
     }
 
     fn open(&self) -> bool {
@@ -301,7 +310,7 @@ impl Model {
     /// Whether a key is still remembered.
     fn recalled(&self, envelope: &Envelope, now: u64) -> Option<[u8; 16]> {
         let (time, digest) = self.memory.get(&(envelope.account, envelope.key))?;
-        (now - time <= MEMORY_MS).then_some(*digest)
+        (now - time < MEMORY_MS).then_some(*digest)
     }
 
     /// Remembers an outcome by its key, unless it only says "try later".
@@ -314,7 +323,7 @@ impl Model {
 
     /// What the command comes to, and what it does.
     pub fn apply(&mut self, now: u64, envelope: &Envelope) -> Answer {
-        if envelope.dated_ms != 0 && now > envelope.dated_ms + MEMORY_MS {
+        if envelope.dated_ms != 0 && now >= envelope.dated_ms + MEMORY_MS {
             return Answer::Rejected(vec![Reason::TooOld]);
         }
         if !may(envelope.class, &envelope.command) {
@@ -429,6 +438,9 @@ impl Model {
                 Ok(None)
             }
             Command::RequestCard(c) => {
+                if user.cards.contains_key(&c.card) || user.requests.contains_key(&c.request) {
+                    return no(Reason::CardExists);
+                }
                 if user.counted() >= 5 {
                     return no(Reason::CardLimitReached);
                 }
@@ -485,7 +497,7 @@ impl Model {
             }
             Command::Activate(c) => {
                 let card = user.cards.get_mut(&id).unwrap();
-                if card.status != Status::NotActivated {
+                if card.status != Status::NotActivated || card.past_expiry(now) {
                     return no(Reason::InvalidStatus);
                 }
                 if card.pending.is_some() {
@@ -535,6 +547,7 @@ impl Model {
                     deadline: now + CHANGE_MS,
                     told: false,
                     what: Waiting::Limits { target, before },
+                    by_ops: class == Class::Ops,
                 });
                 Ok(None)
             }
@@ -643,6 +656,9 @@ impl Model {
                     return Err(vec![Reason::HoldClosed, Reason::AmountNotPositive]);
                 }
                 let amount = c.amount.map_or(auth.held, |amount| i128::from(amount.0));
+                if amount == 0 {
+                    return no(Reason::AmountNotPositive);
+                }
                 let of_hold = amount.min(auth.held);
                 let rest = auth.held - of_hold;
                 let auth = user.purchases.get_mut(&c.authorization).unwrap();
@@ -776,41 +792,65 @@ impl User {
         let user_asks = class == Class::User;
         let card = self.cards.get_mut(&id).unwrap();
         // By ops, unblocking a card that closes lifts the fraud mark that keeps it from closing.
-        if change == Change::Unblock && card.status == PreCancel && card.fraud {
+        if change == Change::Unblock && matches!(card.status, PreCancel | Status::Expired) && card.fraud {
             card.fraud = false;
             self.close_if_due(id);
             return Ok(None);
         }
-        let waits = match &card.pending {
-            Some(Pending { what: Waiting::Status { what, .. }, .. }) => Some(*what),
-            _ => None,
-        };
+        let blocks = matches!(change, Change::Block | Change::BlockForFraud);
+        let waits = card.pending.as_ref().map(|pending| match pending.what {
+            Waiting::Status { what, .. } => strength(what),
+            Waiting::Limits { .. } => 0,
+            Waiting::Issue => u8::MAX,
+        });
         let target = match (change, card.status) {
-            _ if waits == Some(change) && !user_asks => return no(Reason::NothingToChange),
-            // Ops overtake a thaw or an unblock that is on its way.
-            (Change::Freeze, Frozen) if waits == Some(Change::Thaw) && !user_asks => Frozen,
-            (Change::Block | Change::BlockForFraud, Blocked) if waits == Some(Change::Unblock) && !user_asks => Blocked,
             (Change::Freeze, Active) => Frozen,
             (Change::Thaw, Frozen) => Active,
-            (Change::Block | Change::BlockForFraud, Active | Frozen) => Blocked,
+            (_, Active | Frozen) if blocks => Blocked,
+            (_, NotActivated) if blocks && class == Class::Network => Blocked,
+            (Change::BlockForFraud, Blocked) if !card.fraud => Blocked,
             (Change::Unblock, Blocked) => card.before_block,
             (Change::Cancel, Blocked) if card.fraud && user_asks => return no(Reason::FraudBlock),
             (Change::Cancel, Active | Frozen | Blocked) => PreCancel,
             (Change::Cancel, NotActivated) if !user_asks => PreCancel,
-            _ if card.pending.is_some() => {
-                return Err(vec![Reason::InvalidStatus, Reason::NothingToChange, Reason::ChangePending]);
+            _ => {
+                let mut reasons = vec![Reason::InvalidStatus, Reason::NothingToChange];
+                reasons.extend((card.fraud && user_asks).then_some(Reason::FraudBlock));
+                reasons.extend(waits.map(|_| Reason::ChangePending));
+                return Err(reasons);
             }
-            _ => return Err(vec![Reason::InvalidStatus, Reason::NothingToChange]),
         };
-        let overtakes = change.reduces_risk() && !user_asks;
-        if card.pending.is_some() && !overtakes {
-            return no(Reason::ChangePending);
+        if class == Class::Network {
+            // What the issuer says it has done is so at once. Only a pending cancel goes on, unless it is the user's and
+            // the block is for fraud.
+            let goes_on = matches!(&card.pending, Some(Pending { what: Waiting::Status { what: Change::Cancel, .. }, by_ops, .. })
+                if *by_ops || change == Change::Block);
+            if !goes_on {
+                card.pending = None;
+            }
+            card.block(change == Change::BlockForFraud);
+            return Ok(None);
+        }
+        if let Some(waits) = waits {
+            let overtakes = class == Class::Ops && change.reduces_risk();
+            if !overtakes || strength(change) < waits {
+                return no(Reason::ChangePending);
+            }
+            if strength(change) == waits {
+                return no(Reason::NothingToChange);
+            }
+        }
+        if card.status == Blocked && blocks {
+            card.pending = None;
+            card.block(true);
+            return Ok(None);
         }
         card.pending = Some(Pending {
             request: None,
             deadline: now + CHANGE_MS,
             told: false,
             what: Waiting::Status { what: change, target },
+            by_ops: class == Class::Ops,
         });
         Ok(None)
     }
@@ -822,6 +862,8 @@ impl User {
             return Ok((0, 0));
         };
         match (pending.what, outcome) {
+            // Past its deadline it is being given up: what is made late is terminated, and only a refusal returns the money.
+            (Waiting::Issue, Outcome::Issued(_)) if pending.told => {}
             (Waiting::Issue, Outcome::Issued(issued)) => {
                 card.pending = None;
                 (card.last4, card.expiry) = (issued.last4, issued.expiry);
@@ -837,10 +879,7 @@ impl User {
             (Waiting::Status { what, target }, Outcome::Done) => {
                 card.pending = None;
                 match what {
-                    Change::Block | Change::BlockForFraud => {
-                        card.before_block = card.status;
-                        card.fraud = what == Change::BlockForFraud;
-                    }
+                    Change::Block | Change::BlockForFraud => card.block(what == Change::BlockForFraud),
                     Change::Unblock => {
                         card.fraud = false;
                         card.tries = 0;
@@ -879,10 +918,21 @@ fn new_card(programme: ProgrammeCode, kind: CardKind, initial: i128, fees: i128,
         limits: Limits::default(),
         no_pin: None,
         uses: vec![],
-        pending: Some(Pending { request: None, deadline: now + ISSUANCE_MS, told: false, what: Waiting::Issue }),
+        pending: Some(Pending { request: None, deadline: now + ISSUANCE_MS, told: false, what: Waiting::Issue, by_ops: false }),
         swept: false,
         taken: (initial, fees),
         returned: false,
+    }
+}
+
+/// Of changes by ops, the stronger overtakes the weaker.
+fn strength(change: Change) -> u8 {
+    match change {
+        Change::Thaw | Change::Unblock => 0,
+        Change::Freeze => 1,
+        Change::Block => 2,
+        Change::Cancel => 3,
+        Change::BlockForFraud => 4,
     }
 }
 
