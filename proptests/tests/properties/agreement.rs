@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use crate::steps::{Table, step};
 
-fn cases() -> u32 {
+/// How many cases each property runs: few by default, more by `PROPTEST_CASES`.
+pub fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(150)
 }
 

@@ -2,7 +2,9 @@
 //! of several assets, extreme amounts, and bytes that nobody wrote.
 
 mod agreement;
+mod bytes;
 mod model;
+mod network;
 mod policy;
 mod steps;
 mod world;

@@ -205,10 +205,12 @@ impl User {
         }
     }
 
-    /// Credits (or debits, below zero) the card, or the wallet once the card is closed.
+    /// Credits (or debits, below zero) the card, or the wallet once the card is closed with nothing left on it.
     fn post(&mut self, id: CardId, amount: i128) {
+        let held = self.held(id);
         let card = self.cards.get_mut(&id).unwrap();
-        if card.status == Status::Cancelled || card.swept {
+        let empty = card.balance == 0 && held == 0;
+        if card.status == Status::Cancelled || (card.status == Status::Expired && empty) {
             self.wallet += amount;
         } else {
             card.balance += amount;
@@ -637,7 +639,7 @@ impl Model {
                 let amount = i128::from(c.amount.0);
                 positive(c.amount.0)?;
                 let auth = user.open_hold(id, c.authorization)?;
-                let total = auth.amount + amount;
+                let total = auth.amount + fits(auth.amount, amount)?;
                 if let Some(reason) = user.check(id, amount, total, false, now) {
                     return Ok(Some(reason));
                 }
@@ -918,7 +920,13 @@ fn new_card(programme: ProgrammeCode, kind: CardKind, initial: i128, fees: i128,
         limits: Limits::default(),
         no_pin: None,
         uses: vec![],
-        pending: Some(Pending { request: None, deadline: now + ISSUANCE_MS, told: false, what: Waiting::Issue, by_ops: false }),
+        pending: Some(Pending {
+            request: None,
+            deadline: now + ISSUANCE_MS,
+            told: false,
+            what: Waiting::Issue,
+            by_ops: false,
+        }),
         swept: false,
         taken: (initial, fees),
         returned: false,

@@ -269,8 +269,10 @@ impl Table {
             receivable += wallet;
             for card in &account.cards {
                 let known = &user.cards[&card.id];
-                let seen = (card.status, card.balance.0.into(), card.held.0.into(), card.fraud, card.tries);
-                let expected = (known.status, known.balance, user.held(card.id), known.fraud, known.tries);
+                let waits = matches!(card.status, Status::NotActivated | Status::Blocked);
+                let tries = |tries: u8| if waits { tries } else { 0 };
+                let seen = (card.status, card.balance.0.into(), card.held.0.into(), card.fraud, tries(card.tries));
+                let expected = (known.status, known.balance, user.held(card.id), known.fraud, tries(known.tries));
                 assert_eq!(seen, expected, "status, balance, held, fraud, tries after {after:?}\n{known:?}");
                 assert_eq!(card.limits, known.limits, "limits after {after:?}\n{known:?}");
                 assert_eq!(card.no_pin.map(|most| i128::from(most.0)), known.no_pin, "no-PIN amount");
@@ -541,11 +543,10 @@ impl Table {
     /// Whether a change asks for the state that a pending thaw or unblock is about to leave.
     fn asks_again(&self, account: AccountId, card: CardId, change: Change) -> bool {
         let card = &self.model.users[&account].cards[&card];
-        let Some(Waiting::Status { what, .. }) = card.pending.as_ref().map(|pending| &pending.what) else { return false };
-        matches!(
-            (what, change),
-            (Change::Thaw, Change::Freeze) | (Change::Unblock, Change::Block)
-        )
+        let Some(Waiting::Status { what, .. }) = card.pending.as_ref().map(|pending| &pending.what) else {
+            return false;
+        };
+        matches!((what, change), (Change::Thaw, Change::Freeze) | (Change::Unblock, Change::Block))
     }
 
     /// A card that the issuer has made, or has refused: nothing is posted to one that is still to be made.
