@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::audit::{AUDIT, Audit};
 use crate::failure::EXIT_CODES;
 
 /// Ledger and card-lifecycle engine.
@@ -28,6 +29,9 @@ pub(crate) enum Command {
     /// Run everything in one process, on the embedded journal.
     #[command(after_help = SERVE)]
     Serve(Serve),
+    /// Read a ledger's history again: check it, add it up, explain and prove what is in it.
+    #[command(subcommand, after_help = AUDIT)]
+    Audit(Audit),
     /// Make a ledger.
     #[command(subcommand, after_help = "Example: florin ledger create --data /var/lib/florin")]
     Ledger(Ledger),

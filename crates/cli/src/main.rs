@@ -4,6 +4,7 @@
 //! and which advice, in `failure.rs`.
 
 mod args;
+mod audit;
 mod causes;
 mod command;
 mod config;
@@ -22,6 +23,7 @@ use args::{Cli, Command, Config, Ledger, Views};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Audit(audit) => return audit::run(&audit),
         Command::Serve(serve) => serve::run(&serve),
         Command::Views(Views::Rebuild { place }) => command::views::rebuild(&place),
         Command::Token(token) => command::token::run(&token),

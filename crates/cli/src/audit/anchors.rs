@@ -58,8 +58,9 @@ pub(super) fn check_signatures(heads: &[SignedHead], key: Option<&VerifyingKey>)
         if !signed {
             let place = format!("the head of partition {} at record {}", head.partition, head.head.index);
             let by = if key.is_some() { "the public key" } else { "the key it carries" };
-            return Err(Failure::new(Exit::Usage, format!("{place} is not signed by {by}"))
-                .advise("a head that is not signed proves nothing: use the one you kept, and the key it was signed with"));
+            return Err(Failure::new(Exit::Usage, format!("{place} is not signed by {by}")).advise(
+                "a head that is not signed proves nothing: use the one you kept, and the key it was signed with",
+            ));
         }
     }
     Ok(())
@@ -88,9 +89,7 @@ pub(super) fn published(source: &Source, ledger: &Ledger, sink: &Sink) -> Vec<Si
         let head = SignedHead::from_json(line);
         let sound = head.filter(|head| {
             let key = VerifyingKey::from_bytes(&head.key).ok();
-            head.ledger == ledger.id
-                && head.partition.0 < ledger.partitions
-                && key.is_some_and(|key| head.verify(&key))
+            head.ledger == ledger.id && head.partition.0 < ledger.partitions && key.is_some_and(|key| head.verify(&key))
         });
         match (sound, head) {
             (Some(head), _) => heads.push(head),
@@ -125,7 +124,5 @@ pub(super) fn compare(anchor: &Anchor, found: &florin_journal::Head) -> Option<F
             .at(partition, head.index),
         );
     }
-    (head != found).then(|| {
-        Finding::new(kind, format!("{head:?}"), format!("{found:?}")).at(partition, head.index)
-    })
+    (head != found).then(|| Finding::new(kind, format!("{head:?}"), format!("{found:?}")).at(partition, head.index))
 }

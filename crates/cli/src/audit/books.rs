@@ -76,7 +76,7 @@ pub(super) struct Books {
 }
 
 impl Kind {
-    fn of(ledger: &Ledger) -> Self {
+    pub(super) fn of(ledger: &Ledger) -> Self {
         match ledger {
             Ledger::Wallet(_) => Self::Wallets,
             Ledger::Card(_) => Self::Cards,
@@ -110,13 +110,7 @@ impl Kind {
 
 impl Books {
     /// Takes the events of an accepted entry. `tell` gets what does not hold.
-    pub(super) fn entry(
-        &mut self,
-        account: AccountId,
-        time_ms: u64,
-        events: &[Event],
-        tell: &mut impl FnMut(Finding),
-    ) {
+    pub(super) fn entry(&mut self, account: AccountId, time_ms: u64, events: &[Event], tell: &mut impl FnMut(Finding)) {
         self.touched.clear();
         let mut all = std::mem::take(&mut self.scratch);
         all.clear();
@@ -336,7 +330,10 @@ impl Books {
                 if [own.daily, own.monthly, own.lifetime] != figures {
                     told(Finding::new(
                         "limit-usage",
-                        format!("card {}: {} today, {} this month, {} ever", card.id, own.daily, own.monthly, own.lifetime),
+                        format!(
+                            "card {}: {} today, {} this month, {} ever",
+                            card.id, own.daily, own.monthly, own.lifetime
+                        ),
                         format!("{} today, {} this month, {} ever", figures[0], figures[1], figures[2]),
                     ));
                 }

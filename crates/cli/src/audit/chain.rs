@@ -76,7 +76,7 @@ impl Links<'_> {
                 Ok(step) => step,
                 Err(error) => {
                     done.whole = false;
-                    self.hand_over(&mut hand, &mut out);
+                    hand_over(&mut hand, &mut out);
                     return self.unreadable(&error, done);
                 }
             };
@@ -109,7 +109,7 @@ impl Links<'_> {
                             held.1 += record.bytes().len();
                             hand.push(decode(record));
                             if held.0 >= HAND_ENTRIES || held.1 >= HAND_BYTES {
-                                self.hand_over(&mut hand, &mut out);
+                                hand_over(&mut hand, &mut out);
                                 held = (0, 0);
                             }
                         }
@@ -129,11 +129,11 @@ impl Links<'_> {
             }
             if broken.is_some() && out.is_some() {
                 done.whole = false;
-                self.hand_over(&mut hand, &mut out);
+                hand_over(&mut hand, &mut out);
                 out = None;
             }
         }
-        self.hand_over(&mut hand, &mut out);
+        hand_over(&mut hand, &mut out);
         let next = broken.map_or(chain.next_index(), |broken| broken.next);
         self.end(next, anchors, done)
     }
@@ -205,12 +205,7 @@ impl Links<'_> {
         ));
     }
 
-    fn end(
-        &self,
-        next: u64,
-        anchors: std::iter::Peekable<std::slice::Iter<'_, Anchor>>,
-        done: Chained,
-    ) -> Chained {
+    fn end(&self, next: u64, anchors: std::iter::Peekable<std::slice::Iter<'_, Anchor>>, done: Chained) -> Chained {
         let partition = self.partition.0;
         for anchor in anchors {
             let head = &anchor.head.head;
@@ -235,16 +230,16 @@ impl Links<'_> {
         self.sink.gap(format!("partition {} cannot be read: {error}", self.partition));
         Chained { whole: false, ..done }
     }
+}
 
-    fn hand_over(&self, hand: &mut Vec<Checked>, out: &mut Option<SyncSender<Vec<Checked>>>) {
-        let full = std::mem::take(hand);
-        // Whoever decides may have given up; the chain is followed to its end all the same.
-        if let Some(sender) = out
-            && !full.is_empty()
-            && sender.send(full).is_err()
-        {
-            *out = None;
-        }
+fn hand_over(hand: &mut Vec<Checked>, out: &mut Option<SyncSender<Vec<Checked>>>) {
+    let full = std::mem::take(hand);
+    // Whoever decides may have given up; the chain is followed to its end all the same.
+    if let Some(sender) = out
+        && !full.is_empty()
+        && sender.send(full).is_err()
+    {
+        *out = None;
     }
 }
 

@@ -21,6 +21,7 @@ use florin_journal::{Kind, Ledger, PartitionId, Record};
 use super::books::Books;
 use super::chain::Checked;
 use super::finding::{Finding, Sink};
+use super::words;
 
 /// Entries between two comparisons of books and state, at least; more when there are many accounts.
 const COMPARE_ENTRIES: u64 = 1_000_000;
@@ -36,7 +37,6 @@ pub(super) struct Decided {
     pub(super) cards: usize,
     /// Checkpoints whose state hash was compared.
     pub(super) checkpoints: u64,
-    pub(super) state_hash: Option<[u8; 32]>,
     pub(super) books: Books,
 }
 
@@ -88,13 +88,7 @@ impl<'a> Judge<'a> {
             }
         }
         self.compare();
-        Decided {
-            accounts: self.state.accounts(),
-            cards: self.state.cards(),
-            state_hash: (!self.stuck).then(|| snapshot::hash(&self.state)),
-            books: self.books,
-            ..self.done
-        }
+        Decided { accounts: self.state.accounts(), cards: self.state.cards(), books: self.books, ..self.done }
     }
 
     fn record(&mut self, checked: &Checked) {
@@ -175,7 +169,7 @@ impl<'a> Judge<'a> {
                 let finding = Finding::new(
                     "idempotency",
                     format!("nothing recorded: the key was used at {first}, whose outcome is the answer"),
-                    format!("{} decided a second time: {}", envelope.command.name(), Words(recorded)),
+                    format!("{} decided a second time: {}", envelope.command.name(), words::outcome(recorded)),
                 );
                 self.tell(index, n, finding);
                 None
@@ -273,21 +267,9 @@ fn differing(command: &str, again: Recorded<'_>, recorded: Recorded<'_>) -> Find
     {
         return Finding::new(
             "outcome",
-            format!("{command} accepted, event {at}: {:?}", again[at]),
-            format!("event {at}: {:?}", recorded[at]),
+            format!("{command} accepted, event {at}: {}", words::of(&again[at])),
+            format!("event {at}: {}", words::of(&recorded[at])),
         );
     }
-    Finding::new("outcome", format!("{command} {}", Words(again)), Words(recorded))
-}
-
-/// An outcome in words.
-struct Words<'a>(Recorded<'a>);
-
-impl fmt::Display for Words<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Ok(events) => write!(f, "accepted with {events:?}"),
-            Err(reject) => write!(f, "rejected ({:?}): {reject}", reject.reason),
-        }
-    }
+    Finding::new("outcome", format!("{command} {}", words::outcome(again)), words::outcome(recorded))
 }

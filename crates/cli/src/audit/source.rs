@@ -110,8 +110,7 @@ fn quoted(genesis: &florin_journal::Loose) -> Option<Ledger> {
     let entry: &[u8; 36] = genesis.entry(0)?.try_into().ok()?;
     let mut first = Hash::ZERO;
     first.0.copy_from_slice(&entry[4..]);
-    let ledger =
-        Ledger { id: genesis.ledger(), partitions: u16::from_le_bytes([entry[0], entry[1]]), genesis: first };
+    let ledger = Ledger { id: genesis.ledger(), partitions: u16::from_le_bytes([entry[0], entry[1]]), genesis: first };
     ledger.check_genesis(genesis).is_ok().then_some(ledger)
 }
 
@@ -125,9 +124,7 @@ fn segments(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in listing {
         let path = entry?.path();
-        let first = path
-            .file_name()
-            .and_then(|name| name.to_str()?.strip_suffix(".journal")?.parse::<u64>().ok());
+        let first = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".journal")?.parse::<u64>().ok());
         found.extend(first.map(|first| (first, path)));
     }
     found.sort();

@@ -172,12 +172,11 @@ impl Window {
         let inside = |start: u64, have: usize| {
             usize::try_from(offset.checked_sub(start)?).ok().filter(|from| from + length <= have)
         };
-        let from = match inside(self.start, self.buffer.len()) {
-            Some(from) => from,
-            None => {
-                self.fill(offset, length.max(WINDOW_BYTES))?;
-                0
-            }
+        let from = if let Some(from) = inside(self.start, self.buffer.len()) {
+            from
+        } else {
+            self.fill(offset, length.max(WINDOW_BYTES))?;
+            0
         };
         let end = (from + length).min(self.buffer.len());
         Ok(&self.buffer[from..end])

@@ -1,0 +1,67 @@
+//! `florin audit`: a ledger's history read again by somebody who trusts nobody.
+//!
+//! One command per file. What `verify` does, and what a finding means, is told in `README.md` beside this file.
+//! Absent on purpose: any way to write to what is audited, and any use of the server's own readers to verify it.
+
+mod anchors;
+mod args;
+mod balance;
+mod books;
+mod chain;
+mod check_proof;
+mod finding;
+mod hasher;
+mod head;
+mod moment;
+mod progress;
+mod proof_file;
+mod prove;
+mod redecide;
+mod replay;
+mod report;
+mod scout;
+mod source;
+mod statement;
+mod verify;
+mod views;
+mod walk;
+mod why;
+mod words;
+
+use std::process::ExitCode;
+
+pub(crate) use args::{AUDIT, Audit};
+
+use crate::failure::Failure;
+
+/// Runs the command; its exit code is its own.
+pub(crate) fn run(audit: &Audit) -> ExitCode {
+    let done = match audit {
+        Audit::Verify(verify) => return verify::run(verify),
+        Audit::CheckProof(check) => return check_proof::run(check),
+        Audit::Head(head) => head::run(head),
+        Audit::Balance(balance) => balance::run(balance),
+        Audit::Statement(statement) => statement::run(statement),
+        Audit::Why(why) => why::run(why),
+        Audit::Prove(prove) => prove::run(prove),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            tell(&failure);
+            failure.code()
+        }
+    }
+}
+
+fn tell(failure: &Failure) {
+    eprintln!("florin: {failure}");
+}
+
+impl args::Place {
+    /// Finds the records.
+    fn source(&self) -> Result<source::Source, Failure> {
+        let default = std::path::Path::new("florin-data");
+        source::Source::find(self.path.as_deref().or(self.data.as_deref()).unwrap_or(default))
+    }
+}

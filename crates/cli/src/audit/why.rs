@@ -1,0 +1,307 @@
+//! `florin audit why`: the entries that led to a card's state, or to a transaction, with the figures of the moment.
+
+use std::ops::ControlFlow;
+
+use florin_engine::{
+    codec::{Entry, Outcome},
+    event::Event,
+    evolve::evolve,
+    ids::{AccountId, AuthorizationId, CardId, Position, TransactionId, transaction_id},
+    limits::Day,
+    state::{Card, State},
+    terms::Decline,
+};
+use serde::Serialize;
+
+use super::args::{What, Why};
+use super::{moment, replay, words};
+use crate::failure::{Exit, Failure};
+
+/// One entry that has to do with what was asked.
+#[derive(Debug, Serialize)]
+struct Step {
+    position: String,
+    time: String,
+    class: String,
+    command: &'static str,
+    policy: u32,
+    /// Events in words, or the reject.
+    outcome: Vec<String>,
+    decline: Option<Declined>,
+    /// The card just before, where money was decided on.
+    before: Option<Figures>,
+}
+
+#[derive(Debug, Serialize)]
+struct Declined {
+    reason: &'static str,
+    figures: Vec<(String, i64)>,
+}
+
+/// A card at one moment, in minor units of its currency.
+#[derive(Debug, Serialize)]
+struct Figures {
+    card: String,
+    status: String,
+    pending: Option<String>,
+    currency: String,
+    balance: i64,
+    held: i64,
+    available: i64,
+    limits: String,
+    used_today: i64,
+    used_this_month: i64,
+    used_ever: i64,
+    wallets: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    steps: Vec<Step>,
+    /// The card as it is now.
+    now: Option<Figures>,
+}
+
+/// What is asked for.
+enum Wanted {
+    Card(CardId),
+    Transaction(TransactionId, AuthorizationId),
+    Entry(Position),
+}
+
+/// Prints it.
+pub(super) fn run(args: &Why) -> Result<(), Failure> {
+    let source = args.place.source()?;
+    let ledger = replay::ledger(&source)?;
+    let (partition, wanted) = wanted(&args.what)?;
+    let mut state = State::new(partition, ledger.partitions);
+    let mut search = Search { partition, wanted, account: None, card: None, steps: Vec::new() };
+    replay::entries(&source, &ledger, partition, |position, entry| {
+        search.entry(&state, position, &entry);
+        let outcome = match &entry.outcome {
+            Outcome::Accepted(events) => Ok(events.as_slice()),
+            Outcome::Rejected(reject) => Err(reject),
+        };
+        evolve(&mut state, position, &entry.admitted, outcome);
+        match search.wanted {
+            Wanted::Entry(last) if position >= last => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    })?;
+    if search.steps.is_empty() {
+        return Err(Failure::new(Exit::Other, "the journal has nothing of that id")
+            .advise("an id carries its partition; check that it is of this ledger"));
+    }
+    let now = matches!(search.wanted, Wanted::Card(_)).then(|| search.card).flatten();
+    let answer = Answer { now: now.and_then(|card| figures(&state, card)), steps: search.steps };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default());
+    } else {
+        show(&answer);
+    }
+    Ok(())
+}
+
+fn wanted(what: &What) -> Result<(u16, Wanted), Failure> {
+    if let Some(card) = what.card {
+        let card = CardId::from(card);
+        return Ok((card.partition(), Wanted::Card(card)));
+    }
+    if let Some(id) = what.transaction {
+        let transaction = TransactionId::from(id);
+        return Ok((transaction.partition(), Wanted::Transaction(transaction, AuthorizationId::from(id))));
+    }
+    let (partition, position) = moment::must_position(what.position.as_deref().unwrap_or_default())?;
+    Ok((partition, Wanted::Entry(position)))
+}
+
+struct Search {
+    partition: u16,
+    wanted: Wanted,
+    /// The card's account, once known: only its entries are looked into.
+    account: Option<AccountId>,
+    card: Option<CardId>,
+    steps: Vec<Step>,
+}
+
+impl Search {
+    fn entry(&mut self, state: &State, position: Position, entry: &Entry) {
+        let events = match &entry.outcome {
+            Outcome::Accepted(events) => events.as_slice(),
+            Outcome::Rejected(_) => &[],
+        };
+        let about = match self.wanted {
+            Wanted::Entry(wanted) => wanted == position,
+            Wanted::Card(card) => self.about_card(card, entry, events),
+            Wanted::Transaction(transaction, authorization) => {
+                let found =
+                    events.iter().any(|event| authorization_of(event).is_some_and(|(_, id)| id == authorization))
+                        || self.makes(transaction, position, events);
+                // A transaction of an authorization brings the others of it along, from here on.
+                if found
+                    && let Some((_, id)) = events.iter().find_map(authorization_of)
+                    && !id.is_nil()
+                {
+                    self.wanted = Wanted::Transaction(transaction, id);
+                }
+                found
+            }
+        };
+        if !about {
+            return;
+        }
+        let card = match self.wanted {
+            Wanted::Card(card) => Some(card),
+            _ => events.iter().find_map(authorization_of).map(|(card, _)| card).or_else(|| named_card(state, entry)),
+        };
+        self.card = card.or(self.card);
+        let envelope = &entry.admitted.envelope;
+        self.steps.push(Step {
+            position: format!("{}.{position}", self.partition),
+            time: moment::show(entry.admitted.time_ms),
+            class: format!("{:?}", envelope.class),
+            command: envelope.command.name(),
+            policy: entry.admitted.policy,
+            outcome: match &entry.outcome {
+                Outcome::Accepted(events) => events.iter().map(words::of).collect(),
+                Outcome::Rejected(reject) => vec![format!("rejected ({:?}): {reject}", reject.reason)],
+            },
+            decline: events.iter().find_map(decline_of).map(|decline| Declined {
+                reason: decline.reason.word(),
+                figures: decline.figures.iter().map(|(figure, value)| (format!("{figure:?}"), *value)).collect(),
+            }),
+            before: card.and_then(|card| figures_at(state, card, entry.admitted.time_ms)),
+        });
+    }
+
+    fn about_card(&mut self, card: CardId, entry: &Entry, events: &[Event]) -> bool {
+        let envelope = &entry.admitted.envelope;
+        if self.account.is_none() {
+            let made = |event: &Event| matches!(event, Event::CardRequested(event) if event.card == card);
+            self.account = events.iter().any(made).then_some(envelope.account);
+        }
+        // Every event and command about a card names it; their text is the one place that all of them share.
+        let id = card.to_string();
+        self.account == Some(envelope.account)
+            && (events.iter().any(|event| format!("{event:?}").contains(&id))
+                || format!("{:?}", envelope.command).contains(&id))
+    }
+
+    /// Whether an event of the entry, or one of its fees, is the transaction.
+    fn makes(&self, wanted: TransactionId, position: Position, events: &[Event]) -> bool {
+        (0_u32..).zip(events).any(|(n, event)| {
+            let fees = match event {
+                Event::CardRequested(event) => event.fees.len(),
+                Event::IssuanceFailed(event) => event.fees.len(),
+                Event::ToppedUp(_) => 1,
+                _ => 0,
+            };
+            (0..=u32::try_from(fees).unwrap_or(0))
+                .any(|part| transaction_id(self.partition, position, n | part << 16) == wanted)
+        })
+    }
+}
+
+fn authorization_of(event: &Event) -> Option<(CardId, AuthorizationId)> {
+    match event {
+        Event::Authorized(event) => Some((event.card, event.authorization)),
+        Event::Declined(event) => Some((event.card, event.authorization)),
+        Event::AccountChecked(event) => Some((event.card, event.authorization)),
+        Event::HoldIncremented(event) => Some((event.card, event.authorization)),
+        Event::IncrementDeclined(event) => Some((event.card, event.authorization)),
+        Event::Cleared(event) => Some((event.card, event.authorization)),
+        Event::HoldReleased(event) => Some((event.card, event.authorization)),
+        Event::Refunded(event) => Some((event.card, event.authorization)),
+        Event::ForcePosted(event) => Some((event.card, event.authorization)),
+        Event::ReversalRemembered(event) => Some((event.card, event.authorization)),
+        _ => None,
+    }
+}
+
+fn decline_of(event: &Event) -> Option<&Decline> {
+    match event {
+        Event::Declined(event) => Some(&event.decline),
+        Event::IncrementDeclined(event) => Some(&event.decline),
+        _ => None,
+    }
+}
+
+/// The card of the account that a command or its outcome names.
+fn named_card(state: &State, entry: &Entry) -> Option<CardId> {
+    let text = format!("{:?}{:?}", entry.admitted.envelope.command, entry.outcome);
+    let account = state.account(entry.admitted.envelope.account)?;
+    account.cards.iter().map(|card| card.id).find(|card| text.contains(&card.to_string()))
+}
+
+fn figures(state: &State, card: CardId) -> Option<Figures> {
+    figures_at(state, card, state.clock_ms())
+}
+
+fn figures_at(state: &State, card: CardId, time_ms: u64) -> Option<Figures> {
+    let account = state.account(state.account_of_card(card)?)?;
+    let card: &Card = account.card(card)?;
+    let used = card.usage.on(Day::of(time_ms));
+    let wallets = account.wallets.iter().map(|wallet| {
+        format!(
+            "{}: {} posted, {} held, {} available",
+            wallet.asset,
+            wallet.balance.0,
+            wallet.held.0,
+            wallet.available().0
+        )
+    });
+    Some(Figures {
+        card: card.id.to_string(),
+        status: format!("{:?}", card.status),
+        pending: card.pending.as_ref().map(|pending| words::of(&pending.what)),
+        currency: card.currency.to_string(),
+        balance: card.balance.0,
+        held: card.held.0,
+        available: card.available().0,
+        limits: format!("{:?}", card.limits),
+        used_today: used.daily.0,
+        used_this_month: used.monthly.0,
+        used_ever: used.lifetime.0,
+        wallets: wallets.collect(),
+    })
+}
+
+fn show(answer: &Answer) {
+    for step in &answer.steps {
+        println!("{} {} {} {} (policy {})", step.position, step.time, step.class, step.command, step.policy);
+        for event in &step.outcome {
+            println!("    {event}");
+        }
+        if let Some(decline) = &step.decline {
+            let figures: Vec<String> = decline.figures.iter().map(|(name, value)| format!("{name} {value}")).collect();
+            println!("    declined: {} ({})", decline.reason, figures.join(", "));
+        }
+        if let Some(before) = &step.before {
+            card("before", before);
+        }
+    }
+    if let Some(now) = &answer.now {
+        card("now", now);
+    }
+}
+
+fn card(when: &str, figures: &Figures) {
+    println!(
+        "    {when}: {}, {} {} posted, {} held, {} available; used {} today, {} this month, {} ever; {}",
+        figures.status,
+        figures.currency,
+        figures.balance,
+        figures.held,
+        figures.available,
+        figures.used_today,
+        figures.used_this_month,
+        figures.used_ever,
+        figures.limits
+    );
+    if let Some(pending) = &figures.pending {
+        println!("      pending: {pending}");
+    }
+    for wallet in &figures.wallets {
+        println!("      wallet {wallet}");
+    }
+}
