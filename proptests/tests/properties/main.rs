@@ -3,8 +3,10 @@
 
 mod agreement;
 mod bytes;
+mod extremes;
 mod model;
 mod network;
 mod policy;
 mod steps;
+mod wallets;
 mod world;

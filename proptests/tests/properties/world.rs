@@ -216,8 +216,13 @@ impl World {
                 assert!(limit.is_none_or(|limit| used <= limit), "approved above a limit: {used:?} of {limit:?}");
             }
             assert!(card.held <= card.balance || card.held.is_zero(), "held more than there is");
-            for wallet in &account.wallets {
-                assert!(wallet.held <= wallet.balance || wallet.held.is_zero(), "held more than there is");
+            let legs = match event {
+                Event::Authorized(event) => &event.legs,
+                Event::HoldIncremented(event) => &event.legs,
+                _ => continue,
+            };
+            for wallet in legs.iter().filter(|leg| leg.wallet).filter_map(|leg| account.wallet(leg.asset)) {
+                assert!(wallet.held <= wallet.balance, "held more than there is");
             }
         }
     }
