@@ -118,3 +118,33 @@ async fn a_ledger_of_several_partitions_is_served_like_one() {
     assert_eq!(minor(&balance["currencies"]["USD"]["accounts"]["cards"]), 200_00);
     assert_eq!(balance["balanced"], true);
 }
+
+/// A script that waits for `/readyz` must find what `demo.json` promises.
+#[tokio::test]
+async fn ready_means_that_the_demo_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let ports: Vec<String> =
+        (0..2).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()).collect();
+    let mut child = florin()
+        .args(["serve", "--demo", "--listen", &ports[0], "--ops-listen", &ports[1], "--data"])
+        .arg(&data)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut polls = 0;
+    loop {
+        let answer = reqwest::get(format!("http://{}/readyz", ports[0])).await;
+        let demo = data.join("demo.json").exists();
+        if answer.is_ok_and(|answer| answer.status() == 200) {
+            assert!(demo, "ready without its demo.json");
+            break;
+        }
+        polls += 1;
+        assert!(polls < 100_000 && child.try_wait().unwrap().is_none(), "never ready");
+        tokio::task::yield_now().await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
