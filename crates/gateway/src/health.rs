@@ -73,6 +73,9 @@ async fn ready(State(probe): State<Probe>) -> Response {
         }
     }
     reasons.extend(probe.views_behind());
+    if probe.ports.preparing.load(Ordering::Acquire) {
+        reasons.push("what is there from the start is still being made".to_owned());
+    }
     let ready = reasons.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     json(status, &Readiness { ready, reasons }).into_response()

@@ -2,7 +2,7 @@
 //!
 //! Dead letters and followers belong to workers, which the gateway does not know; whoever wires the process adapts them.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use florin_engine::ids::{AccountId, CardId, Position};
 use florin_issuer::{Issuer, Sandbox};
@@ -28,6 +28,8 @@ pub struct Ports {
     pub sandbox: Option<Arc<Sandbox>>,
     /// Who follows the journal, and how far behind it is.
     pub followers: Arc<dyn Followers>,
+    /// Set while something that callers count on is still being made, such as the users of the demo: not ready till then.
+    pub preparing: Arc<AtomicBool>,
 }
 
 /// Why dead letters cannot be had.

@@ -12,6 +12,8 @@ mod stack;
 use std::future::Future;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use florin_gateway::http::metrics;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -76,14 +78,18 @@ async fn serve(mut config: Config, with_demo: bool) -> Result<(), Failure> {
         stack = Stack::open(&config, &data) => stack?,
         () = stop.asked() => return Ok(()),
     };
-    let running = stack.start(&config, metrics, public, ops)?;
+    let preparing = Arc::new(AtomicBool::new(with_demo));
+    let running = stack.start(&config, metrics, public, ops, Arc::clone(&preparing))?;
     if let Some(demo) = &demo {
         let seeded = tokio::select! {
             seeded = demo.seed() => seeded,
             () = stop.asked() => return running.stop(None).await,
         };
         match seeded.and_then(|()| demo.announce(&data)) {
-            Ok(text) => say(&text),
+            Ok(text) => {
+                preparing.store(false, Ordering::Release);
+                say(&text);
+            }
             Err(failure) => return running.stop(Some(failure)).await,
         }
     }

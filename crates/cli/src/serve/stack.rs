@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use florin_gateway::Ports;
@@ -68,6 +69,7 @@ impl Stack {
         metrics: PrometheusHandle,
         public: TcpListener,
         ops: TcpListener,
+        preparing: Arc<AtomicBool>,
     ) -> Result<Running, Failure> {
         let upkeep = tokio::spawn(metrics::upkeep(metrics.clone()));
 
@@ -100,6 +102,7 @@ impl Stack {
         });
 
         let ports = Ports {
+            preparing,
             handle: self.handle,
             followers: Arc::new(self.views.clone()),
             views: self.views,

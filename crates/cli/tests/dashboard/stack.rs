@@ -179,6 +179,7 @@ impl Stack {
         };
         adjust(&mut settings);
         let ports = Ports {
+            preparing: Arc::default(),
             handle: handle.clone(),
             views: views.clone(),
             vault: vault.clone(),

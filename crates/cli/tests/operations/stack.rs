@@ -141,6 +141,7 @@ impl Stack {
         let settings = florin_issuer::sandbox::Settings::default();
         let issuer = Sandbox::open(&at("issuer"), &master, Some(vault.clone()), settings).unwrap();
         let ports = Ports {
+            preparing: Arc::default(),
             handle,
             views: views.clone(),
             vault,
