@@ -6,7 +6,7 @@ use crate::steps::{Table, step};
 
 /// How many cases each property runs: few by default, more by `PROPTEST_CASES`.
 pub fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(150)
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(400)
 }
 
 proptest! {

@@ -11,7 +11,9 @@ use crate::{
 /// A history with most kinds of entries in it.
 fn history(steps: &[crate::steps::Step]) -> World {
     let mut table = Table::new();
-    steps.iter().for_each(|step| table.take(step));
+    for step in steps {
+        table.take(step);
+    }
     table.world
 }
 

@@ -8,7 +8,7 @@ use florin_engine::{
     money::{Minor, Sealed},
     policy::{CardKind, ProgrammeCode},
     reject::Reason,
-    terms::{Change, DeclineReason, RefusalCode, Status},
+    terms::{Change, RefusalCode, Status},
 };
 use proptest::prelude::*;
 
@@ -22,34 +22,123 @@ use crate::{
 #[derive(Clone, Debug)]
 pub enum Step {
     Wait(u64),
+    /// The next message was written that long ago, ms.
+    Delay(u64),
     Snapshot,
-    Deposit { user: u8, amount: i64 },
-    Withdraw { user: u8, amount: i64 },
-    WriteOff { card: u8, of_wallet: bool, amount: i64 },
-    Issue { user: u8, amount: i64, mobile: bool, physical: bool, expiry: u8 },
-    Request { user: u8, physical: bool },
-    Decide { request: u8, approved: bool },
-    Settle { card: u8, refused: bool },
-    SettleLate { request: u8, refused: bool },
-    Change { card: u8, change: Change, class: Class },
-    Limits { card: u8, which: u8, amount: Option<i64>, ops: bool },
-    NoPin { card: u8, amount: i64 },
-    Activate { card: u8, right: bool },
-    Lapse { card: u8 },
-    Expire { card: u8 },
-    TopUp { card: u8, amount: i64 },
-    Unload { card: u8, amount: i64 },
-    Authorize { card: u8, amount: i64, present: bool, pin: bool },
-    Increment { auth: u8, amount: i64 },
-    Clear { auth: u8, amount: Option<i64>, last: bool },
-    Reverse { auth: u8, amount: Option<i64> },
-    ReverseFirst { card: u8 },
-    AuthorizeReversed { card: u8 },
-    ExpireHold { auth: u8, network: bool },
-    Refund { auth: u8, amount: Option<i64> },
-    Credit { card: u8, amount: i64 },
-    ForcePost { card: u8, amount: i64 },
-    Again { sent: u8, other: bool },
+    Deposit {
+        user: u8,
+        amount: i64,
+    },
+    Withdraw {
+        user: u8,
+        amount: i64,
+    },
+    WriteOff {
+        card: u8,
+        of_wallet: bool,
+        amount: i64,
+    },
+    Issue {
+        user: u8,
+        amount: i64,
+        mobile: bool,
+        physical: bool,
+        expiry: u8,
+    },
+    Request {
+        user: u8,
+        physical: bool,
+    },
+    Decide {
+        request: u8,
+        approved: bool,
+    },
+    Settle {
+        card: u8,
+        refused: bool,
+    },
+    SettleLate {
+        request: u8,
+        refused: bool,
+    },
+    Change {
+        card: u8,
+        change: Change,
+        class: Class,
+    },
+    Limits {
+        card: u8,
+        which: u8,
+        amount: Option<i64>,
+        ops: bool,
+    },
+    NoPin {
+        card: u8,
+        amount: i64,
+    },
+    Activate {
+        card: u8,
+        right: bool,
+    },
+    Lapse {
+        card: u8,
+    },
+    Expire {
+        card: u8,
+    },
+    TopUp {
+        card: u8,
+        amount: i64,
+    },
+    Unload {
+        card: u8,
+        amount: i64,
+    },
+    Authorize {
+        card: u8,
+        amount: i64,
+        present: bool,
+        pin: bool,
+    },
+    Increment {
+        auth: u8,
+        amount: i64,
+    },
+    Clear {
+        auth: u8,
+        amount: Option<i64>,
+        last: bool,
+    },
+    Reverse {
+        auth: u8,
+        amount: Option<i64>,
+    },
+    ReverseFirst {
+        card: u8,
+    },
+    AuthorizeReversed {
+        card: u8,
+    },
+    ExpireHold {
+        auth: u8,
+        network: bool,
+    },
+    Refund {
+        auth: u8,
+        amount: Option<i64>,
+    },
+    Credit {
+        card: u8,
+        amount: i64,
+    },
+    ForcePost {
+        card: u8,
+        amount: i64,
+    },
+    Again {
+        sent: u8,
+        other: bool,
+    },
     WorkClock,
 }
 
@@ -142,6 +231,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         33 => life,
         8 => wallet,
         8 => wait().prop_map(Step::Wait),
+        2 => wait().prop_map(Step::Delay),
         5 => (any::<u8>(), prop::bool::weighted(0.25)).prop_map(|(sent, other)| Step::Again { sent, other }),
         3 => Just(Step::WorkClock),
         1 => Just(Step::Snapshot),
@@ -258,7 +348,6 @@ impl Table {
         let state = &self.world.state;
         let now = state.clock_ms();
         let today = florin_engine::limits::Day::of(now);
-        let mut receivable = 0;
         for (id, user) in &self.model.users {
             let account = state.account(*id).expect("registered in the model, so in the engine");
             let wallet = account.wallet(USD).map_or(0, |wallet| i128::from(wallet.balance.0));
@@ -266,7 +355,6 @@ impl Table {
             assert!(account.wallets.iter().all(|wallet| wallet.held.is_zero()), "prepaid cards hold no wallet");
             assert_eq!(account.cards.len(), user.cards.len(), "cards after {after:?}");
             assert_eq!(account.cards_counted(), user.counted(), "cards counted after {after:?}");
-            receivable += wallet;
             for card in &account.cards {
                 let known = &user.cards[&card.id];
                 let waits = matches!(card.status, Status::NotActivated | Status::Blocked);
@@ -300,7 +388,6 @@ impl Table {
         assert_eq!(ledger(&|l| matches!(l, Ledger::Revenue(_))), self.model.revenue, "revenue after {after:?}");
         assert_eq!(ledger(&|l| l == Ledger::Network), self.model.network, "network after {after:?}");
         assert_eq!(ledger(&|l| l == Ledger::Funding), self.model.funding, "funding after {after:?}");
-        let _ = receivable;
     }
 
     fn user(&self, which: u8) -> AccountId {
@@ -320,6 +407,7 @@ impl Table {
     pub fn take(&mut self, step: &Step) {
         match *step {
             Step::Wait(ms) => self.world.now += ms,
+            Step::Delay(ms) => self.world.delay = ms,
             Step::Snapshot => self.world.snapshot_here(),
             Step::Deposit { user, amount } => {
                 let amount = Minor(amount);
@@ -591,18 +679,6 @@ fn card_of(command: &Command) -> Option<CardId> {
         Command::Reverse(c) => Some(c.card),
         Command::Refund(c) => Some(c.card),
         Command::ForcePost(c) => Some(c.card),
-        _ => None,
-    }
-}
-
-/// A decline that the model predicts, for tests that tell one story.
-#[allow(dead_code)]
-pub fn declined(told: &Told) -> Option<DeclineReason> {
-    match told {
-        Told::Accepted(events) => events.iter().find_map(|event| match event {
-            Event::Declined(event) => Some(event.decline.reason),
-            _ => None,
-        }),
         _ => None,
     }
 }

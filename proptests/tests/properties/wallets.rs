@@ -206,7 +206,9 @@ impl Desk {
             }
         };
         if let Told::Accepted(events) = &told {
-            events.iter().for_each(|event| check_legs(&legs_of(event), 40));
+            for event in events {
+                check_legs(&legs_of(event), 40);
+            }
         }
         self.check();
     }

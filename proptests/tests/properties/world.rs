@@ -45,6 +45,8 @@ pub struct World {
     pub entries: Vec<Vec<u8>>,
     /// Credits less debits of every ledger account and asset, from the postings alone.
     pub ledger: BTreeMap<(Ledger, Asset), i128>,
+    /// How long ago the next dated message was written, ms.
+    pub delay: u64,
     keys: u64,
     middle: Option<(usize, Vec<u8>)>,
 }
@@ -77,6 +79,7 @@ impl World {
             now: START,
             entries: vec![],
             ledger: BTreeMap::new(),
+            delay: 0,
             keys: 0,
             middle: None,
         };
@@ -94,7 +97,8 @@ impl World {
 
     pub fn envelope(&mut self, account: AccountId, class: Class, command: impl Into<Command>) -> Envelope {
         let key = self.key();
-        let dated_ms = if matches!(class, Class::Network | Class::Settlement | Class::Clock) { self.now } else { 0 };
+        let dated = matches!(class, Class::Network | Class::Settlement);
+        let dated_ms = if dated { self.now - std::mem::take(&mut self.delay) } else { 0 };
         Envelope { account, class, actor: 1, key, digest: Digest([7; 16]), dated_ms, command: command.into() }
     }
 
@@ -110,7 +114,7 @@ impl World {
         let mut events = vec![];
         let outcome = match decide(&self.state, &admitted, &mut events) {
             Decision::Replayed(position) => {
-                assert!((position.index() as usize) <= self.entries.len(), "a replay names an entry that is there");
+                assert!(position.index() <= self.entries.len() as u64, "a replay names an entry that is there");
                 return Told::Replayed(position);
             }
             Decision::Accepted => Ok(events),
@@ -247,6 +251,12 @@ impl World {
             assert_eq!(snapshot::hash(&restored), live, "snapshot and tail equal the whole");
             assert_eq!(restored.due(u64::MAX, usize::MAX), self.state.due(u64::MAX, usize::MAX), "agenda restored");
             assert_eq!(restored.work(usize::MAX), self.state.work(usize::MAX), "work restored");
+            for bytes in &self.entries {
+                let envelope = Entry::decode(bytes).unwrap().admitted.envelope;
+                let recalled = self.state.recall(&envelope, self.now);
+                assert_eq!(replayed.recall(&envelope, self.now), recalled, "the replay remembers alike");
+                assert_eq!(restored.recall(&envelope, self.now), recalled, "the snapshot remembers alike");
+            }
         }
         for account in self.state.all_accounts() {
             for wallet in &account.wallets {
