@@ -131,8 +131,6 @@ impl Server {
 
     /// The wallet balance of `user` in minor units.
     pub(crate) async fn wallet(&self, user: &str, asset: &str) -> i64 {
-        // The dashboard's reads wait for its own writes, the ops API's do not: after this one the views have them.
-        send(self.dashboard(Method::GET, &format!("/users/{user}/cards")), 200).await;
         let user = send(self.ops(Method::GET, &format!("/users/demo/{user}")), 200).await;
         let wallet = user["wallets"]
             .as_array()

@@ -1,5 +1,7 @@
 //! Positions in headers: where a write stands, and as of where a read is.
 
+use std::fmt;
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use florin_engine::ids::Position;
 
@@ -19,11 +21,16 @@ pub struct At {
     pub position: Position,
 }
 
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.partition, self.position)
+    }
+}
+
 impl At {
     /// As a header's value.
     pub fn header(self) -> HeaderValue {
-        let text = format!("{}-{}", self.partition, self.position);
-        HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("0-0.0"))
+        HeaderValue::from_str(&self.to_string()).unwrap_or(HeaderValue::from_static("0-0.0"))
     }
 
     /// What a request says it must see, if it says so.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use axum::http::{HeaderMap, HeaderValue};
 use florin_engine::{
     codec::Outcome,
     command::{Class, Command, Envelope},
@@ -15,7 +16,7 @@ use florin_projector::{AuthorizationRow, CardRow};
 use super::failure::Failure;
 use crate::{
     Gateway, Ports,
-    http::{idempotency::Content, problem::Problem},
+    http::{idempotency::Content, position::At, problem::Problem},
 };
 
 /// How long an answer waits for the views to show what was just written.
@@ -98,6 +99,24 @@ impl Desk {
         if let Err(late) = waited.await {
             tracing::warn!(%late, "an answer goes out before the views show it");
         }
+    }
+
+    /// Waits until the views show what is durable now, and what `X-Florin-Position` names. Views that are slow to follow do
+    /// not hold an operator up for long: he is answered all the same, and told as of where; only what he named must be there.
+    pub async fn catch_up(&self, headers: &HeaderMap) -> Result<HeaderValue, Failure> {
+        let (views, handle) = (&self.ports().views, &self.ports().handle);
+        if let Some(at) = At::asked(headers, handle.partitions())? {
+            views.wait(at.partition, at.position, SEEN_WITHIN).await.map_err(|_| Problem::Behind)?;
+        }
+        let mut as_of = Vec::new();
+        for partition in 0..handle.partitions() {
+            if let Ok(status) = handle.status(partition).await {
+                // Late or not: the answer says where it stands.
+                let _ = views.wait(partition, Position::new(status.head.index, 0), SEEN_WITHIN).await;
+            }
+            as_of.push(At { partition, position: views.position(partition) }.to_string());
+        }
+        Ok(HeaderValue::from_str(&as_of.join(", ")).unwrap_or(HeaderValue::from_static("0-0.0")))
     }
 
     /// The digest of a content under the user's key. Once the person is erased there is no such key, and what operators

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Request, State},
+    http::Method,
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{delete, get, post, put},
@@ -36,6 +37,7 @@ use crate::{
         self,
         keys::{ApiKey, Keys},
         plain::Told,
+        position::AS_OF,
         problem::Problem,
     },
 };
@@ -84,8 +86,23 @@ pub(crate) fn api(routes: Router<Desk>, desk: Desk, guard: Guard) -> Router {
     routes
         .fallback(async || Failure::from(Problem::NotFound))
         .method_not_allowed_fallback(async || Told::of(&Problem::MethodNotAllowed))
+        .layer(middleware::from_fn_with_state(desk.clone(), fresh))
         .layer(middleware::from_fn_with_state(guard, admit))
         .with_state(desk)
+}
+
+/// Has a read see what was durable when it came, and tells as of where it is.
+async fn fresh(State(desk): State<Desk>, request: Request, next: Next) -> Response {
+    if request.method() != Method::GET {
+        return next.run(request).await;
+    }
+    let as_of = match desk.catch_up(request.headers()).await {
+        Ok(as_of) => as_of,
+        Err(failure) => return failure.into_response(),
+    };
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(AS_OF, as_of);
+    response
 }
 
 /// Who is let in.
