@@ -44,6 +44,9 @@ pub(crate) enum Command {
     /// Look after the configuration.
     #[command(subcommand, after_help = "Example: florin config check florin.toml")]
     Config(Config),
+    /// Measure this machine: load a ledger of its own, print figures, check that nothing is lost.
+    #[command(after_help = crate::bench::args::EXAMPLES)]
+    Bench(crate::bench::args::Bench),
 }
 
 const FIRST: &str = "\

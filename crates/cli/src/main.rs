@@ -5,6 +5,7 @@
 
 mod args;
 mod audit;
+mod bench;
 mod causes;
 mod command;
 mod config;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Audit(audit) => return audit::run(&audit),
         Command::Serve(serve) => serve::run(&serve),
+        Command::Bench(bench) => bench::run(&bench),
         Command::Views(Views::Rebuild { place }) => command::views::rebuild(&place),
         Command::Token(token) => command::token::run(&token),
         Command::Config(Config::Check { file }) => command::config::check(&file),

@@ -7,9 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// A bar of `all` things to do.
 pub(super) fn bar(doing: &'static str, all: u64) -> ProgressBar {
     let bar = ProgressBar::new(all);
-    if let Ok(style) =
-        ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len}, {per_sec}, {eta} left")
-    {
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len}, {per_sec}, {eta} left") {
         bar.set_style(style);
     }
     bar.set_message(doing);

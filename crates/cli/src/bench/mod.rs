@@ -1,0 +1,227 @@
+//! `florin bench`: the figures that users compare, and the proof that none of them was bought with a lost command.
+//!
+//! Shape: a [`Script`] says who there is and which command is the n-th, [`Bed`] is the ledger that is loaded, `load` and
+//! `http` drive it, `check` reads everything back, [`Report`] tells the figures. Acceptance alone proves nothing: the
+//! clock of the views runs until they show the last command, and the run fails unless every command is in the journal
+//! exactly once and everything balances.
+
+pub(crate) mod args;
+mod bar;
+mod bed;
+mod check;
+mod http;
+mod latency;
+mod load;
+mod report;
+mod script;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use florin_engine::ids::{AccountId, Key};
+use florin_gateway::http::metrics;
+use florin_journal::Provider as _;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use self::args::Bench;
+use self::bar::bar;
+use self::bed::Bed;
+use self::http::{Ask, Front};
+use self::load::{Done, Range};
+use self::report::{Memory, Options, Reads, Report, Restart, Views, rate};
+use self::script::{COMMANDS_PER_USER, COMPANY, Script};
+use crate::causes;
+use crate::failure::{Exit, Failure};
+
+/// Runs it, prints the figures, and writes them to a file if asked to.
+pub(crate) fn run(args: &Bench) -> Result<(), Failure> {
+    let place = args.dir.clone().unwrap_or_else(std::env::temp_dir);
+    let dir = tempfile::Builder::new().prefix("florin-bench-").tempdir_in(&place);
+    let dir = dir.map_err(|cause| Failure::io("make a directory in", &place, cause))?;
+    let report = crate::serve::runtime()?.block_on(async {
+        tokio::select! {
+            report = bench(args, dir.path()) => report,
+            _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Stopped, "interrupted")),
+        }
+    })?;
+    println!("{report}");
+    if let Some(file) = &args.json {
+        let text = serde_json::to_vec_pretty(&report);
+        let text = text.map_err(|cause| Failure::new(Exit::Other, "the figures are no JSON").because(cause))?;
+        fs::write(file, text).map_err(|cause| Failure::io("write", file, cause))?;
+    }
+    Ok(())
+}
+
+async fn bench(args: &Bench, dir: &Path) -> Result<Report, Failure> {
+    let recorder =
+        metrics::install().map_err(|cause| Failure::new(Exit::Other, "cannot record metrics").because(cause))?;
+    let upkeep = tokio::spawn(metrics::upkeep(recorder.clone()));
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
+    let vault = args.http.then(|| http::vault(dir)).transpose()?;
+    let script = Arc::new(Script::new(args, now_ms, |number| {
+        let pseudonym = match &vault {
+            Some((vault, _)) => vault.pseudonym(COMPANY, &script::name(number)),
+            None => Key::of(AccountId::NIL, &number.to_le_bytes()).0,
+        };
+        AccountId::from_pseudonym(pseudonym, args.partitions)
+    })?);
+
+    bed::create(dir, args)?;
+    let bed = Bed::open(dir, args).await?;
+    let before = resident();
+    let set_up = u64::from(args.accounts) * COMMANDS_PER_USER;
+    let progress = bar("making users", set_up);
+    if let Some((vault, _)) = &vault {
+        http::register(vault, &script)?;
+    }
+    let begun = Instant::now();
+    bed.set_up(&script, &progress).await?;
+    let set_up_per_s = rate(set_up, begun.elapsed());
+    bed.drain().await?;
+    progress.finish_and_clear();
+    let per_account = resident().saturating_sub(before) as f64 / f64::from(args.accounts);
+
+    let front = match (vault, &bed.views) {
+        (Some(vault), Some(views)) => Some(Front::open(dir, &bed, views.clone(), vault).await?),
+        _ => None,
+    };
+    let load = Load { args, script: &script, bed: &bed, front: front.as_ref() };
+    load.drive("warming up", 0, args.warm_up()).await?;
+    bed.drain().await?;
+    let first = args.warm_up();
+    let (mut done, views) = load.measure(&recorder, first).await?;
+    let reads = load.read().await?;
+    let peak = memory("VmHWM:");
+
+    let mut commands = first + args.commands();
+    let trial = bed.views.as_ref().map(florin_projector::Views::trial_balance).transpose();
+    let trial = trial.map_err(|error| causes::views("read the trial balance", error))?;
+    if let Some(front) = front {
+        front.stop().await?;
+    }
+    bed.stop().await?;
+    upkeep.abort();
+    let mut restart = None;
+    if !args.no_snapshots && !args.http {
+        restart = Some(restarted(dir, args, &script, commands).await?);
+        commands += 1;
+    }
+    let progress = bar("checking", set_up + commands);
+    let found = check::journal(&bed::journal(dir)?, &script, commands, &progress).await?;
+    if let Some(trial) = &trial {
+        check::views(trial, &script)?;
+    }
+    progress.finish_and_clear();
+
+    Ok(Report {
+        version: env!("CARGO_PKG_VERSION"),
+        cores: std::thread::available_parallelism().map_or(0, usize::from),
+        load: Options {
+            accounts: args.accounts,
+            commands: args.commands(),
+            batch: args.batch(),
+            clients: args.clients(),
+            http: args.http,
+            seed: args.seed,
+            partitions: args.partitions,
+            snapshots: !args.no_snapshots,
+        },
+        set_up_per_s,
+        accepted_per_s: rate(args.commands(), done.elapsed),
+        latency: done.latencies.percentiles(),
+        busy: done.busy,
+        views,
+        reads,
+        bytes_per_command: found.bytes as f64 / found.counted.max(1) as f64,
+        memory: Memory { peak, per_account },
+        restart,
+        replay_per_s: rate(found.entries, found.elapsed),
+    })
+}
+
+/// Who drives what.
+struct Load<'a> {
+    args: &'a Bench,
+    script: &'a Arc<Script>,
+    bed: &'a Bed,
+    front: Option<&'a Front>,
+}
+
+impl Load<'_> {
+    async fn drive(&self, doing: &'static str, first: u64, commands: u64) -> Result<Done, Failure> {
+        let progress = bar(doing, commands);
+        let range = Range { first, end: first + commands, batch: self.args.batch() };
+        let clients = self.args.clients();
+        let done = match self.front {
+            Some(front) => front.drive(self.script, Ask::TopUp, range, clients, &progress).await,
+            None => load::drive(&self.bed.handle, self.script, range, clients, &progress).await,
+        };
+        progress.finish_and_clear();
+        done
+    }
+
+    /// The measured part: until the last answer, and until the views show it.
+    async fn measure(&self, recorder: &PrometheusHandle, first: u64) -> Result<(Done, Option<Views>), Failure> {
+        let commands = self.args.commands();
+        let rows = bed::rows(recorder);
+        let begun = Instant::now();
+        let done = self.drive("topping up", first, commands).await?;
+        if self.bed.views.is_none() {
+            return Ok((done, None));
+        }
+        let accepted = Instant::now();
+        self.bed.drain().await?;
+        let seen = begun.elapsed();
+        let views = Views {
+            drain_s: accepted.elapsed().as_secs_f64(),
+            caught_up_per_s: rate(commands, seen),
+            rows_per_s: rate(bed::rows(recorder) - rows, seen),
+        };
+        Ok((done, Some(views)))
+    }
+
+    /// Reads over HTTP, with nothing written beside them.
+    async fn read(&self) -> Result<Option<Reads>, Failure> {
+        let Some(front) = self.front else { return Ok(None) };
+        let reads = self.args.commands();
+        let progress = bar("reading", reads);
+        let range = Range { first: 0, end: reads, batch: 1 };
+        let mut done = front.drive(self.script, Ask::Cards, range, self.args.clients(), &progress).await?;
+        progress.finish_and_clear();
+        Ok(Some(Reads { per_s: rate(reads, done.elapsed), latency: done.latencies.percentiles() }))
+    }
+}
+
+/// Opens the ledger again, as a server that starts does, and decides command `next`.
+async fn restarted(dir: &Path, args: &Bench, script: &Script, next: u64) -> Result<Restart, Failure> {
+    let begun = Instant::now();
+    let journal = bed::journal(dir)?;
+    let options =
+        florin_processor::Options { snapshots: Some(dir.join("snapshots")), ..florin_processor::Options::default() };
+    let partitions = journal.ledger().partitions();
+    let started = florin_processor::Processor::start(journal, partitions, options).await;
+    let (handle, processor) = started.map_err(causes::start)?;
+    let reply = handle.submit(script.envelope(next)).await.map_err(bed::refused)?;
+    let elapsed: Duration = begun.elapsed();
+    load::accepted(&reply)?;
+    drop(handle);
+    processor.stop().await.map_err(causes::stopped)?;
+    let commands = u64::from(args.accounts) * COMMANDS_PER_USER + next;
+    Ok(Restart { commands, seconds: elapsed.as_secs_f64() })
+}
+
+/// Bytes resident now.
+fn resident() -> u64 {
+    memory("VmRSS:")
+}
+
+/// A line of the kernel's account of this process, in bytes; 0 where there is none.
+fn memory(line: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status.lines().find_map(|text| text.strip_prefix(line)?.trim().strip_suffix("kB")?.trim().parse().ok());
+    kib.map_or(0, |kib: u64| kib << 10)
+}

@@ -1,0 +1,180 @@
+//! The figures of a run, for people and as JSON.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::latency::Percentiles;
+
+/// All figures.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pub(super) version: &'static str,
+    pub(super) cores: usize,
+    pub(super) load: Options,
+    /// Making the users, commands a second.
+    pub(super) set_up_per_s: f64,
+    pub(super) accepted_per_s: f64,
+    /// Of one batch (or command, or request) from sending to its durable answer.
+    pub(super) latency: Percentiles,
+    pub(super) busy: u64,
+    pub(super) views: Option<Views>,
+    pub(super) reads: Option<Reads>,
+    pub(super) bytes_per_command: f64,
+    pub(super) memory: Memory,
+    pub(super) restart: Option<Restart>,
+    /// The final check: reading, verifying, decoding and folding the whole journal on one core.
+    pub(super) replay_per_s: f64,
+}
+
+/// What was asked.
+#[derive(Debug, Serialize)]
+pub(super) struct Options {
+    pub(super) accounts: u32,
+    pub(super) commands: u64,
+    pub(super) batch: u64,
+    pub(super) clients: u16,
+    pub(super) http: bool,
+    pub(super) seed: u64,
+    pub(super) partitions: u16,
+    pub(super) snapshots: bool,
+}
+
+/// How the views followed.
+#[derive(Debug, Serialize)]
+pub(super) struct Views {
+    /// From the last answer until all of it is seen.
+    pub(super) drain_s: f64,
+    /// Commands a second from the first command until all of it is seen.
+    pub(super) caught_up_per_s: f64,
+    /// Rows a second over the same time.
+    pub(super) rows_per_s: f64,
+}
+
+/// Reads of card lists over HTTP.
+#[derive(Debug, Serialize)]
+pub(super) struct Reads {
+    pub(super) per_s: f64,
+    pub(super) latency: Percentiles,
+}
+
+/// Memory of the process, bytes.
+#[derive(Debug, Serialize)]
+pub(super) struct Memory {
+    /// Most that was resident before the final check.
+    pub(super) peak: u64,
+    /// What making the users added, a user; views and caches included.
+    pub(super) per_account: f64,
+}
+
+/// Opening the ledger again.
+#[derive(Debug, Serialize)]
+pub(super) struct Restart {
+    pub(super) commands: u64,
+    /// Until the first decision is durable.
+    pub(super) seconds: f64,
+}
+
+/// So many a second.
+pub(super) fn rate(count: u64, elapsed: Duration) -> f64 {
+    count as f64 / elapsed.as_secs_f64().max(f64::EPSILON)
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let load = &self.load;
+        let what = if load.http {
+            "HTTP top-ups"
+        } else if load.batch == 1 {
+            "top-ups, one by one"
+        } else {
+            "top-ups in batches"
+        };
+        writeln!(
+            f,
+            "{} {what} by {} clients, batch {}, {} accounts, {} partition(s), {} cores",
+            thousands(load.commands as f64),
+            load.clients,
+            load.batch,
+            thousands(f64::from(load.accounts)),
+            load.partitions,
+            self.cores,
+        )?;
+        writeln!(f, "accepted            {} /s", thousands(self.accepted_per_s))?;
+        writeln!(f, "latency             {}", self.latency)?;
+        if self.busy > 0 {
+            writeln!(f, "busy answers        {}", self.busy)?;
+        }
+        if let Some(views) = &self.views {
+            writeln!(f, "views drained in    {:.2} s", views.drain_s)?;
+            writeln!(
+                f,
+                "with views          {} commands/s, {} rows/s",
+                thousands(views.caught_up_per_s),
+                thousands(views.rows_per_s)
+            )?;
+        }
+        if let Some(reads) = &self.reads {
+            writeln!(f, "card lists read     {} /s", thousands(reads.per_s))?;
+            writeln!(f, "latency             {}", reads.latency)?;
+        }
+        writeln!(f, "journal             {:.1} bytes per command", self.bytes_per_command)?;
+        writeln!(
+            f,
+            "memory              {} MiB at the peak, {:.0} bytes per account after set-up",
+            thousands(self.memory.peak as f64 / f64::from(1 << 20)),
+            self.memory.per_account
+        )?;
+        writeln!(f, "set-up              {} commands/s", thousands(self.set_up_per_s))?;
+        if let Some(restart) = &self.restart {
+            writeln!(
+                f,
+                "restart             {:.2} s to the first durable decision, {} commands in the journal",
+                restart.seconds,
+                thousands(restart.commands as f64)
+            )?;
+        }
+        writeln!(f, "replay              {} commands/s", thousands(self.replay_per_s))?;
+        write!(f, "checked             every command is there once, and everything balances")
+    }
+}
+
+impl fmt::Display for Percentiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |us: f64| us / 1e3;
+        write!(
+            f,
+            "p1 {:.3} ms, p50 {:.3} ms, p99 {:.3} ms, p100 {:.3} ms ({} samples)",
+            ms(self.p1_us),
+            ms(self.p50_us),
+            ms(self.p99_us),
+            ms(self.p100_us),
+            self.samples
+        )
+    }
+}
+
+/// A whole number with its thousands apart.
+fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::thousands;
+
+    #[test]
+    fn thousands_stand_apart() {
+        let told = [0.0, 999.0, 1_000.4, 1_234_567.0].map(thousands);
+        assert_eq!(told, ["0", "999", "1,000", "1,234,567"]);
+    }
+}
