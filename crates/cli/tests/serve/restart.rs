@@ -121,6 +121,34 @@ async fn a_journal_that_is_gone_or_short_is_refused_with_advice_and_left_alone()
     assert_eq!(server.wallet("alice", "USD").await, 9_892_00);
 }
 
+/// A record damaged at the very end looks like one that was never acknowledged. The head that was signed at the stop
+/// knows better, with nothing else left that remembers.
+#[tokio::test]
+async fn a_tail_that_is_cut_after_a_clean_stop_is_missed_by_the_signed_head() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start(&data);
+    server.card("alice", "100").await;
+    assert!(server.terminate().success());
+    std::fs::remove_dir_all(data.join("views")).unwrap();
+
+    let partition = data.join("ledger/journal/p00000");
+    let segment = std::fs::read_dir(partition).unwrap().next().unwrap().unwrap().path();
+    let bytes = std::fs::read(&segment).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    let mut cut = bytes.clone();
+    cut[end - 200..].fill(0);
+    std::fs::write(&segment, &cut).unwrap();
+    let (code, said) = fails(&mut serve_demo(&data));
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("what to do: "), "{said}");
+    assert!(std::fs::read(&segment).unwrap() == cut, "nothing is written");
+
+    std::fs::write(&segment, &bytes).unwrap();
+    let server = Server::start(&data);
+    assert_eq!(server.wallet("alice", "USD").await, 9_892_00);
+}
+
 #[tokio::test]
 async fn a_changed_byte_in_the_journal_is_named_and_nothing_is_written_over() {
     let dir = tempfile::tempdir().unwrap();

@@ -37,7 +37,7 @@ use self::queue::{Event as Happened, Next, Queue};
 use crate::clock::{Clock, Stamps};
 use crate::gauges::Gauges;
 use crate::handle::{Reply, Status, card_of};
-use crate::lanes::{Answer, Gate, Inbox, Question};
+use crate::lanes::{Answer, Gate, Inbox, Question, Single};
 use crate::options::{Expand, Options};
 use crate::recovery::Recovered;
 use crate::reversal::Reversal;
@@ -137,6 +137,8 @@ impl<W: Writer> Loop<W> {
     }
 
     async fn work(&mut self) -> Result<(), processor::Error> {
+        // Everything up to the claim is anchored: what is cut off later is missed at the next opening.
+        self.writer.sign_head().await?;
         self.ask_for_snapshot();
         loop {
             while let Some(head) = self.acknowledged().await? {
@@ -154,6 +156,7 @@ impl<W: Writer> Loop<W> {
                 self.submit().await?;
             } else if idle || self.open.full() {
                 if self.finished() {
+                    self.writer.sign_head().await?;
                     return Ok(());
                 }
                 self.wait().await?;
@@ -199,6 +202,7 @@ impl<W: Writer> Loop<W> {
         let mut idle = false;
         let mut decided = 0_u32;
         let begun = Instant::now();
+        self.state.touch(self.queue.ahead(CHUNK));
         for _ in 0..CHUNK {
             if self.open.full() {
                 break;
@@ -221,7 +225,11 @@ impl<W: Writer> Loop<W> {
                 self.refuse(next, Error::DeadlinePassed);
                 continue;
             }
-            self.decide_next(next, time_ms).await?;
+            if let Err(next) = self.decide_next(next, time_ms) {
+                // Its entry does not fit beside the others: it gets a record of its own.
+                self.submit().await?;
+                let _ = self.decide_next(*next, time_ms);
+            }
             decided += 1;
         }
         if decided > 0 {
@@ -238,39 +246,28 @@ impl<W: Writer> Loop<W> {
         }
     }
 
-    async fn decide_next(&mut self, next: Next, time_ms: u64) -> Result<(), processor::Error> {
+    /// Decides the next command. Gives it back, with nothing changed, if its entry fits only into a new record.
+    ///
+    /// Not async, as are the two below: an envelope would be moved into one future after the other.
+    fn decide_next(&mut self, next: Next, time_ms: u64) -> Result<(), Box<Next>> {
         match next {
             Next::Own { envelope, sign } => {
-                let decided = self.decide(envelope, time_ms).await?;
+                let decided =
+                    self.decide(envelope, time_ms).map_err(|envelope| Box::new(Next::Own { envelope, sign }))?;
                 if sign && matches!(decided, Ok(Answer::Decided(..))) {
                     self.attach(Waiting::SignHead);
                 }
             }
-            Next::One(single) => match self.decide(single.envelope, time_ms).await? {
-                Ok(answer) => self.attach(Waiting::One { answer, to: single.to }),
-                Err(error) => drop(single.to.send(Err(error))),
+            Next::One(Single { envelope, deadline, to }) => match self.decide(envelope, time_ms) {
+                Ok(Ok(answer)) => self.attach(Waiting::One { answer, to }),
+                Ok(Err(error)) => drop(to.send(Err(error))),
+                Err(envelope) => return Err(Box::new(Next::One(Single { envelope, deadline, to }))),
             },
             Next::OfBatch(envelope) => {
                 let account = envelope.account;
-                match self.decide(envelope, time_ms).await? {
-                    Ok(answer) => {
-                        let partition = self.partition.0;
-                        if let Some(current) = self.queue.current() {
-                            let answers = &mut current.answers;
-                            answers.replies.push(match answer {
-                                Answer::Decided(reply, _) => reply,
-                                Answer::Replayed(position) => {
-                                    answers.replayed.push(answers.replies.len());
-                                    // Filled in by the caller, who reads the record.
-                                    let outcome = Outcome::Accepted(Vec::new());
-                                    Reply { partition, position, time_ms, replayed: true, account, outcome }
-                                }
-                            });
-                        }
-                        if let Some(done) = self.queue.completed() {
-                            self.attach(Waiting::Many { answers: done.answers, to: done.to });
-                        }
-                    }
+                let decided = self.decide(envelope, time_ms).map_err(|envelope| Box::new(Next::OfBatch(envelope)))?;
+                match decided {
+                    Ok(answer) => self.answer_of_batch(answer, account, time_ms),
                     Err(error) => self.queue.refuse_current(error),
                 }
             }
@@ -278,12 +275,28 @@ impl<W: Writer> Loop<W> {
         Ok(())
     }
 
-    /// Decides one command, writes its entry into the open record, and lets the state follow.
-    async fn decide(
-        &mut self,
-        mut envelope: Envelope,
-        time_ms: u64,
-    ) -> Result<Result<Answer, Error>, processor::Error> {
+    fn answer_of_batch(&mut self, answer: Answer, account: AccountId, time_ms: u64) {
+        let partition = self.partition.0;
+        if let Some(current) = self.queue.current() {
+            let answers = &mut current.answers;
+            answers.replies.push(match answer {
+                Answer::Decided(reply, _) => reply,
+                Answer::Replayed(position) => {
+                    answers.replayed.push(answers.replies.len());
+                    // Filled in by the caller, who reads the record.
+                    let outcome = Outcome::Accepted(Vec::new());
+                    Reply { partition, position, time_ms, replayed: true, account, outcome }
+                }
+            });
+        }
+        if let Some(done) = self.queue.completed() {
+            self.attach(Waiting::Many { answers: done.answers, to: done.to });
+        }
+    }
+
+    /// Decides one command, writes its entry into the open record, and lets the state follow. Gives the command back,
+    /// with nothing changed, if the entry does not fit beside those that are there.
+    fn decide(&mut self, mut envelope: Envelope, time_ms: u64) -> Result<Result<Answer, Error>, Envelope> {
         if envelope.account.is_nil()
             && envelope.class == Class::Network
             && let Some(account) = card_of(&envelope.command).and_then(|card| self.state.account_of_card(card))
@@ -305,12 +318,10 @@ impl<W: Writer> Loop<W> {
         encode(&admitted, outcome(&self.events, reject.as_ref()), &mut self.bytes);
         // Into the record before the state follows: which record it is says the position.
         if self.open.batch.push(time_ms, &self.bytes).is_err() {
-            if !self.open.batch.is_empty() {
-                self.submit().await?;
-            }
-            if self.open.batch.push(time_ms, &self.bytes).is_err() {
+            if self.open.batch.is_empty() {
                 return Ok(Err(Error::CommandTooLarge));
             }
+            return Err(admitted.envelope);
         }
         let entry = u32::try_from(self.open.batch.len() - 1).unwrap_or(u32::MAX);
         let position = Position::new(self.writer.next_index(), entry);

@@ -116,6 +116,12 @@ impl Queue {
         }
     }
 
+    /// The next of the client's batch at hand, at most `most`.
+    pub(super) fn ahead(&self, most: usize) -> &[Envelope] {
+        let rest = self.current.as_ref().map_or(&[][..], |current| current.rest.as_slice());
+        &rest[..rest.len().min(most)]
+    }
+
     /// The client's batch at hand.
     pub(super) fn current(&mut self) -> Option<&mut Current> {
         self.current.as_mut()
