@@ -142,10 +142,16 @@ pub enum Step {
     WorkClock,
 }
 
+/// Amounts of which sums often meet a limit exactly.
+fn round() -> impl Strategy<Value = i64> {
+    (1_i64..6).prop_map(|hundreds| hundreds * 100)
+}
+
 /// Amounts around the bounds that the policy names, small ones, and the largest there are.
 pub fn amount() -> impl Strategy<Value = i64> {
     prop_oneof![
-        6 => 1_i64..3_000,
+        6 => round(),
+        4 => 1_i64..3_000,
         4 => 2_400_i64..30_000,
         2 => prop::sample::select(vec![999_i64, 1_000, 2_499, 2_500, 10_000, 33, 17, 50]),
         1 => prop::sample::select(vec![0_i64, -1, 10_000_000, 10_000_001, i64::MAX, i64::MIN]),
@@ -211,9 +217,9 @@ pub fn step() -> impl Strategy<Value = Step> {
         14 => (card(), prop::bool::weighted(0.15)).prop_map(|(card, refused)| Step::Settle { card, refused }),
         1 => (0_u8..20, any::<bool>()).prop_map(|(request, refused)| Step::SettleLate { request, refused }),
         6 => (card(), change()).prop_map(|(card, (change, class))| Step::Change { card, change, class }),
-        3 => (card(), 0_u8..4, prop::option::weighted(0.8, 0_i64..60_000), any::<bool>())
+        3 => (card(), 0_u8..4, prop::option::weighted(0.8, prop_oneof![4 => round(), 1 => Just(0), 2 => 0_i64..60_000]), any::<bool>())
             .prop_map(|(card, which, amount, ops)| Step::Limits { card, which, amount, ops }),
-        1 => (card(), 0_i64..5_000).prop_map(|(card, amount)| Step::NoPin { card, amount }),
+        2 => (card(), prop_oneof![round(), 0_i64..5_000]).prop_map(|(card, amount)| Step::NoPin { card, amount }),
         3 => (card(), prop::bool::weighted(0.5)).prop_map(|(card, right)| Step::Activate { card, right }),
         2 => card().prop_map(|card| Step::Lapse { card }),
         1 => card().prop_map(|card| Step::Expire { card }),
