@@ -14,7 +14,7 @@ pub(super) const SHOWN_MAX: usize = 100;
 const TEXT_MAX: usize = 600;
 
 /// Something that is not as it must be.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
     /// Where: partition, record, entry; as much as applies.
     pub(super) partition: Option<u16>,
@@ -121,7 +121,8 @@ impl Sink {
     /// Findings kept, in order of place, and the gaps.
     pub(super) fn take(&self) -> (Vec<Finding>, Vec<String>) {
         let mut kept = std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
-        kept.sort();
+        // Stable: within one entry the cause was told before what follows from it.
+        kept.sort_by_key(|finding| (finding.partition, finding.index, finding.entry));
         (kept, std::mem::take(&mut *self.gaps.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
