@@ -15,6 +15,8 @@ proptest! {
     #[test]
     fn the_engine_agrees_with_the_documents(
         ready in 0_u8..3,
+        limit in prop::option::of((0_u8..4, 0_i64..8)),
+        no_pin in prop::option::of(1_i64..6),
         steps in prop::collection::vec(step(), 1..200),
     ) {
         let mut table = Table::new();
@@ -22,6 +24,13 @@ proptest! {
         for user in 0..ready {
             table.take(&Step::Issue { user, amount: 20_000, mobile: false, physical: false, expiry: 2 });
             table.take(&Step::Settle { card: 0, refused: false });
+            if let Some((which, hundreds)) = limit {
+                table.take(&Step::Limits { card: 0, which, amount: Some(hundreds * 100), ops: false });
+                table.take(&Step::Settle { card: 0, refused: false });
+            }
+            if let Some(hundreds) = no_pin {
+                table.take(&Step::NoPin { card: 0, amount: hundreds * 100 });
+            }
         }
         for step in &steps {
             table.take(step);
