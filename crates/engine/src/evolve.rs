@@ -26,14 +26,15 @@ pub fn evolve(state: &mut State, position: Position, admitted: &Admitted, outcom
     let envelope = &admitted.envelope;
     state.clock_ms = state.clock_ms.max(admitted.time_ms);
     state.forget();
+    let mut slot = None;
     if let Ok(events) = outcome {
-        let mut slot = state.slot(envelope.account);
+        slot = state.slot(envelope.account);
         for event in events {
             slot = state.fold(slot, envelope.account, admitted.time_ms, position, event);
         }
     }
     let frozen = outcome.err().is_none_or(|reject| reject.reason.retry() == Retry::Never);
-    let Some(slot) = state.memory_slot(envelope.account).filter(|_| frozen) else {
+    let Some(slot) = slot.or_else(|| state.memory_slot(envelope.account)).filter(|_| frozen) else {
         return;
     };
     // Only users are held to a cap, so only their keys count towards it.

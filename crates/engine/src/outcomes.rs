@@ -143,6 +143,12 @@ impl Remembered {
         if row.digest == digest.0[..4] { Recall::Same(position) } else { Recall::Conflict(position) }
     }
 
+    /// Looks where [`recall`](Self::recall) will look. The value says nothing; it only keeps the look from being left out.
+    pub(crate) fn touch(&self, slot: u32, key: Key) -> i64 {
+        let hash = mix(slot, short(key));
+        i64::from(self.index[shard(hash)].find(hash, |_| true).is_some())
+    }
+
     /// Remembers a key; it must not be remembered already.
     pub(crate) fn remember(
         &mut self,

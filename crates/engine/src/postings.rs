@@ -129,12 +129,15 @@ pub fn postings(account: AccountId, event: &Event, out: &mut Vec<Posting>) {
 }
 
 /// A debit and a credit of the same amount; nothing for nothing.
+#[inline]
 fn pair(out: &mut Vec<Posting>, asset: Asset, amount: Minor, debit: Ledger, credit: Ledger) {
     if amount.is_zero() {
         return;
     }
-    out.push(Posting { ledger: debit, asset, side: Side::Debit, amount });
-    out.push(Posting { ledger: credit, asset, side: Side::Credit, amount });
+    out.extend_from_slice(&[
+        Posting { ledger: debit, asset, side: Side::Debit, amount },
+        Posting { ledger: credit, asset, side: Side::Credit, amount },
+    ]);
 }
 
 fn fee_taken(out: &mut Vec<Posting>, wallet: Ledger, fee: &FeeTaken, back: bool) {
@@ -165,16 +168,26 @@ fn drawn(out: &mut Vec<Posting>, wallet: Ledger, card: CardId, currency: Asset, 
 
 /// The first asset whose debits and credits differ.
 pub fn unbalanced(postings: &[Posting]) -> Option<Asset> {
+    let first = postings.first()?.asset;
+    // Nearly always there is one asset only, and nothing to keep sums apart for.
+    if postings.iter().all(|posting| posting.asset == first) {
+        let sum: i128 = postings.iter().map(signed).sum();
+        return (sum != 0).then_some(first);
+    }
     let mut sums: Vec<(Asset, i128)> = Vec::new();
     for posting in postings {
-        let amount = match posting.side {
-            Side::Debit => i128::from(posting.amount.0),
-            Side::Credit => -i128::from(posting.amount.0),
-        };
         match sums.iter_mut().find(|(asset, _)| *asset == posting.asset) {
-            Some((_, sum)) => *sum += amount,
-            None => sums.push((posting.asset, amount)),
+            Some((_, sum)) => *sum += signed(posting),
+            None => sums.push((posting.asset, signed(posting))),
         }
     }
     sums.into_iter().find(|(_, sum)| *sum != 0).map(|(asset, _)| asset)
+}
+
+/// The amount, above zero for a debit.
+fn signed(posting: &Posting) -> i128 {
+    match posting.side {
+        Side::Debit => i128::from(posting.amount.0),
+        Side::Credit => -i128::from(posting.amount.0),
+    }
 }
