@@ -90,8 +90,8 @@ pub(super) fn run(args: &Statement) -> Result<(), Failure> {
         }
         ControlFlow::Continue(())
     })?;
-    if sheet.asset.is_none() && sheet.lines.is_empty() && sheet.balance == 0 {
-        eprintln!("nothing ever moved on {of}");
+    if sheet.lines.is_empty() && sheet.balance == 0 {
+        eprintln!("nothing moved on {of} in that time; check the id if it should have");
     }
     let sheet = sheet.sheet(of, args);
     if args.json {

@@ -36,12 +36,11 @@ pub(crate) fn signing() -> SigningKey {
 }
 
 pub(crate) fn public_key() -> String {
-    hex(&signing().verifying_key().to_bytes())
+    blake3::Hash::from_bytes(signing().verifying_key().to_bytes()).to_hex().to_string()
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
+/// Kind, partition, record and entry.
+pub(crate) type Place = (String, Option<u64>, Option<u64>, Option<u64>);
 
 /// What an audit said.
 pub(crate) struct Said {
@@ -50,8 +49,8 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// Kind, partition, record and entry of every finding.
-    pub(crate) fn findings(&self) -> Vec<(String, Option<u64>, Option<u64>, Option<u64>)> {
+    /// Where every finding is, and of what kind.
+    pub(crate) fn findings(&self) -> Vec<Place> {
         let findings = self.report["findings"].as_array().unwrap();
         findings
             .iter()
