@@ -7,50 +7,43 @@
 use alloc::vec::Vec;
 
 use crate::{
-    command::{Class, Clear, ExpireHold, ForcePost, Refund, Reverse, text_fits},
+    command::{Class, Clear, ExpireHold, ForcePost, Merchant, Refund, Reverse, text_fits},
     decide::{Case, Verdict},
     event::{Cleared, Event, ForcePosted, HoldReleased, Overdrawn, Refunded, ReversalRemembered},
     holds::{Leg, Release, ReleaseCause, billing, credit, draw_forced, split_back, split_front, wallet_leg},
-    ids::CardId,
-    money::Minor,
+    ids::{AuthorizationId, CardId},
+    money::{BALANCE_MAX, Minor},
     reject::{Field, Figure, Reason, Reject},
     state::{Authorization, Card, Phase},
 };
 
 pub(crate) fn clear(case: &Case<'_>, command: &Clear, out: &mut Vec<Event>) -> Verdict {
     let card = case.card(command.card)?;
-    let known = case.authorization(card.id, command.authorization)?;
-    let amount = command.amount.unwrap_or_else(|| known.held_billing());
+    let known = case.account.authorization(command.authorization).map(|known| of_card(known, card)).transpose()?;
+    let held = known.filter(|known| known.phase == Phase::Open);
+    let Some(amount) = command.amount.or(held.map(Authorization::held_billing)) else {
+        // Nothing says how much it is; an authorization that is not known may be on its way.
+        return Err(if known.is_some() { Reason::HoldClosed } else { Reason::AuthorizationUnknown }.into());
+    };
+    let nothing_left = held.is_some() && command.last && command.amount.is_none() && amount.is_zero();
+    if nothing_left {
+        out.push(release(card.id, command.authorization, ReleaseCause::Cleared, Vec::new(), true));
+        return case.close_if_done(card.id, out);
+    }
     if !amount.is_positive() {
         return Err(Reason::AmountNotPositive.into());
     }
-    if known.phase != Phase::Open {
-        let legs = draw_forced(case.policy, case.account, card, amount).ok_or(Reason::Overflow)?;
-        overdrawn(case, card, &legs, &[], out)?;
-        let merchant = crate::command::Merchant::default();
-        let event = ForcePosted {
-            card: card.id,
-            authorization: command.authorization,
-            currency: card.currency,
-            legs,
-            merchant,
-        };
-        out.insert(0, event.into());
-        return case.close_if_done(card.id, out);
-    }
+    let Some(known) = held else {
+        // No hold, or none any more: what has happened is posted all the same.
+        return post(case, card, command.authorization, amount, &Merchant::default(), out);
+    };
     let from_hold = amount.min(known.held_billing());
     let (held, rest) = split_front(&known.held, from_hold);
     let beyond = amount.fold_minus(from_hold);
-    let excess = match beyond.is_positive() {
-        true => draw_forced(case.policy, case.account, card, beyond).ok_or(Reason::Overflow)?,
-        false => Vec::new(),
-    };
+    let excess = if beyond.is_positive() { drawn_beyond(case, card, beyond)? } else { Vec::new() };
     let drawn: Vec<Leg> = held.iter().chain(&excess).copied().collect();
-    let last = command.last;
-    out.push(
-        Cleared { card: card.id, authorization: command.authorization, currency: card.currency, held, excess, last }
-            .into(),
-    );
+    let (authorization, currency, last) = (command.authorization, card.currency, command.last);
+    out.push(Cleared { card: card.id, authorization, currency, held, excess, last }.into());
     overdrawn(case, card, &drawn, &[], out)?;
     if last && !rest.is_empty() {
         out.push(release(card.id, command.authorization, ReleaseCause::Cleared, rest, true));
@@ -58,13 +51,31 @@ pub(crate) fn clear(case: &Case<'_>, command: &Clear, out: &mut Vec<Event>) -> V
     case.close_if_done(card.id, out)
 }
 
-fn release(
-    card: CardId,
-    authorization: crate::ids::AuthorizationId,
-    cause: ReleaseCause,
-    legs: Vec<Leg>,
-    closes: bool,
-) -> Event {
+/// What is drawn without a hold; refused only where a sum would overflow.
+fn drawn_beyond(case: &Case<'_>, card: &Card, amount: Minor) -> Result<Vec<Leg>, Reject> {
+    if amount > BALANCE_MAX || card.usage.lifetime.plus(amount).is_none() {
+        return Err(Reason::Overflow.into());
+    }
+    draw_forced(case.policy, case.account, card, amount).ok_or_else(|| Reason::Overflow.into())
+}
+
+/// Posts a purchase without a hold.
+fn post(
+    case: &Case<'_>,
+    card: &Card,
+    authorization: AuthorizationId,
+    amount: Minor,
+    merchant: &Merchant,
+    out: &mut Vec<Event>,
+) -> Verdict {
+    let legs = drawn_beyond(case, card, amount)?;
+    let (currency, merchant) = (card.currency, merchant.clone());
+    out.push(ForcePosted { card: card.id, authorization, currency, legs: legs.clone(), merchant }.into());
+    overdrawn(case, card, &legs, &[], out)?;
+    case.close_if_done(card.id, out)
+}
+
+fn release(card: CardId, authorization: AuthorizationId, cause: ReleaseCause, legs: Vec<Leg>, closes: bool) -> Event {
     let release = Release { billing: billing(&legs), legs };
     HoldReleased { card, authorization, cause, release, closes }.into()
 }
@@ -115,6 +126,9 @@ pub(crate) fn refund(case: &Case<'_>, command: &Refund, out: &mut Vec<Event>) ->
         Some(known) => Some(of_card(known, card)?),
         None => None,
     };
+    if known.is_none() && command.amount.is_none() {
+        return Err(Reason::AuthorizationUnknown.into());
+    }
     let spent: &[Leg] = known.map_or(&[], |known| &known.spent);
     let amount = command.amount.unwrap_or_else(|| billing(spent));
     if !amount.is_positive() {
@@ -122,16 +136,14 @@ pub(crate) fn refund(case: &Case<'_>, command: &Refund, out: &mut Vec<Event>) ->
     }
     let back = amount.min(billing(spent));
     let (mut linked, _) = split_back(spent, back);
-    if card.is_closed() {
+    if card.posts_to_wallet() {
         for leg in linked.iter_mut().filter(|leg| !leg.wallet) {
             *leg = wallet_leg(leg.asset, leg.amount);
         }
     }
     let beyond = amount.fold_minus(back);
-    let unlinked = match beyond.is_positive() {
-        true => credit(case.policy, card, beyond).ok_or(Reason::Overflow)?,
-        false => Vec::new(),
-    };
+    let unlinked =
+        if beyond.is_positive() { credit(case.policy, card, beyond).ok_or(Reason::Overflow)? } else { Vec::new() };
     overdrawn(case, card, &[], &[&linked[..], &unlinked[..]].concat(), out)?;
     out.push(
         Refunded {
@@ -155,23 +167,10 @@ pub(crate) fn force_post(case: &Case<'_>, command: &ForcePost, out: &mut Vec<Eve
     if !text_fits(&command.merchant.name) {
         return Err(Reject::field(Field::Merchant));
     }
-    match case.account.authorization(command.authorization) {
-        Some(_) => return Err(Reason::AuthorizationExists.into()),
-        None => case.room_for_authorization()?,
+    if case.account.authorization(command.authorization).is_some() {
+        return Err(Reason::AuthorizationExists.into());
     }
-    let legs = draw_forced(case.policy, case.account, card, command.amount).ok_or(Reason::Overflow)?;
-    out.push(
-        ForcePosted {
-            card: card.id,
-            authorization: command.authorization,
-            currency: card.currency,
-            legs: legs.clone(),
-            merchant: command.merchant.clone(),
-        }
-        .into(),
-    );
-    overdrawn(case, card, &legs, &[], out)?;
-    case.close_if_done(card.id, out)
+    post(case, card, command.authorization, command.amount, &command.merchant, out)
 }
 
 fn of_card<'a>(known: &'a Authorization, card: &Card) -> Result<&'a Authorization, Reject> {
@@ -196,6 +195,9 @@ fn overdrawn(case: &Case<'_>, card: &Card, drawn: &[Leg], credited: &[Leg], out:
             &mut on_card
         };
         *balance = if credit { balance.plus(leg.amount) } else { balance.minus(leg.amount) }.ok_or(Reason::Overflow)?;
+        if balance.0.unsigned_abs() > BALANCE_MAX.0.unsigned_abs() {
+            return Err(Reason::Overflow.into());
+        }
     }
     if drawn.is_empty() {
         return Ok(());

@@ -20,8 +20,9 @@ use crate::{
     state::{Account, Authorization, Card, State},
 };
 
-/// How far ahead of the ledger's clock a message may be dated.
-const AHEAD_MS: u64 = 86_400_000;
+/// How far ahead of the ledger's clock a message may be dated: clocks differ. As much is taken off a message's life, so that
+/// it is too old before its key is forgotten.
+const AHEAD_MS: u64 = 300_000;
 
 /// What a command comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +62,9 @@ pub fn decide(state: &State, admitted: &Admitted, out: &mut Vec<Event>) -> Decis
 
 fn settle_on(state: &State, admitted: &Admitted, out: &mut Vec<Event>) -> Result<Option<Position>, Reject> {
     let envelope = &admitted.envelope;
-    check_date(admitted)?;
+    if envelope.dated_ms != 0 && envelope.dated_ms.saturating_add(MEMORY_MS - AHEAD_MS) <= admitted.time_ms {
+        return Err(Reason::TooOld.into());
+    }
     if !may(envelope.class, &envelope.command) {
         return Err(Reason::WrongClass.into());
     }
@@ -70,6 +73,7 @@ fn settle_on(state: &State, admitted: &Admitted, out: &mut Vec<Event>) -> Result
         Recall::Same(position) => return Ok(Some(position)),
         Recall::Conflict(_) => return Err(Reason::IdempotencyConflict.into()),
     }
+    check_date(admitted)?;
     match &envelope.command {
         Command::AdoptPolicy(command) => people::adopt_policy(state, admitted, command, out)?,
         Command::Checkpoint(command) => {
@@ -131,17 +135,9 @@ fn decide_case(state: &State, admitted: &Admitted, command: &Command, out: &mut 
 /// Network and settlement messages carry their own date: a key is forgotten after 31 days, so nothing older may come.
 fn check_date(admitted: &Admitted) -> Verdict {
     let (class, dated_ms) = (admitted.envelope.class, admitted.envelope.dated_ms);
-    let must = matches!(class, Class::Network | Class::Settlement);
-    if dated_ms == 0 {
-        return if must { Err(Reject::field(Field::Date)) } else { Ok(()) };
-    }
-    if dated_ms.saturating_add(MEMORY_MS) <= admitted.time_ms {
-        return Err(Reason::TooOld.into());
-    }
-    if dated_ms > admitted.time_ms.saturating_add(AHEAD_MS) {
-        return Err(Reject::field(Field::Date));
-    }
-    Ok(())
+    let missing = dated_ms == 0 && matches!(class, Class::Network | Class::Settlement);
+    let ahead = dated_ms > admitted.time_ms.saturating_add(AHEAD_MS);
+    if missing || ahead { Err(Reject::field(Field::Date)) } else { Ok(()) }
 }
 
 /// Which class may give which command.

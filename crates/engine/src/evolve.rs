@@ -14,11 +14,12 @@ use crate::{
     ids::{AccountId, AuthorizationId, CardId, Position},
     limits::{Day, Usage, Used},
     money::Minor,
-    reject::{Reject, Retry},
+    reject::Reject,
     state::{
-        Account, Adopted, Appeal, Authorization, Card, CardAt, CardRequest, Invoice, Pending, Phase, State, Waiting,
+        Account, Adopted, Appeal, Authorization, Card, CardAt, CardRequest, Invoice, Overtaken, Pending, Phase, State,
+        Waiting,
     },
-    terms::Status,
+    terms::{Change, Status},
 };
 
 /// Folds an entry: its events or its reject, the remembered outcome, and the clock.
@@ -33,7 +34,7 @@ pub fn evolve(state: &mut State, position: Position, admitted: &Admitted, outcom
             slot = state.fold(slot, envelope.account, admitted.time_ms, position, event);
         }
     }
-    let frozen = outcome.err().is_none_or(|reject| reject.reason.retry() == Retry::Never);
+    let frozen = outcome.err().is_none_or(|reject| reject.reason.frozen());
     let Some(slot) = slot.or_else(|| state.memory_slot(envelope.account)).filter(|_| frozen) else {
         return;
     };
@@ -286,10 +287,12 @@ impl Account {
             Event::CardRequestDecided(event) => self.rare_mut().requests.retain(|request| request.id != event.request),
             Event::CardActivated(event) => self.on_card(event.card, |card| card.status = Status::Active),
             Event::StatusChangeRequested(event) => self.on_card(event.card, |card| {
-                let what = Waiting::Status { what: event.what, target: event.target, cause: event.cause };
+                let overtaken = card.overtaken();
+                let what = Waiting::Status { what: event.what, target: event.target, cause: event.cause, overtaken };
                 card.wait(event.change, event.deadline_ms, now_ms, position, what);
             }),
             Event::StatusChanged(event) => self.on_card(event.card, |card| {
+                let frozen = card.freeze_on_its_way();
                 if !card.keeps_pending(event) {
                     let settles = card.pending.as_ref().is_some_and(
                         |pending| matches!(pending.what, Waiting::Status { target, .. } if target == event.to),
@@ -297,7 +300,7 @@ impl Account {
                     if settles { card.settle() } else { card.pending = None }
                 }
                 if event.to == Status::Blocked && event.from != Status::Blocked {
-                    card.before_block = event.from;
+                    card.before_block = if frozen { Status::Frozen } else { event.from };
                 }
                 if event.from == Status::Blocked && event.to != Status::Blocked {
                     card.tries = 0;
@@ -590,6 +593,27 @@ impl Card {
     fn wait(&mut self, change: u32, deadline_ms: u64, now_ms: u64, position: Position, what: Waiting) {
         self.change = self.change.max(change);
         self.pending = Some(alloc::boxed::Box::new(Pending { change, position, since_ms: now_ms, deadline_ms, what }));
+    }
+
+    /// The risk-reducing change that a new one takes the place of.
+    fn overtaken(&self) -> Option<Overtaken> {
+        match self.pending.as_ref()?.what {
+            Waiting::Status { what, target, cause, .. } if what.reduces_risk() => {
+                Some(Overtaken { what, target, cause })
+            }
+            Waiting::Status { overtaken, .. } => overtaken,
+            Waiting::Issue { .. } | Waiting::Limits { .. } => None,
+        }
+    }
+
+    /// Whether a freeze was accepted and is not done: a block that comes over it leaves the card frozen once it is lifted.
+    fn freeze_on_its_way(&self) -> bool {
+        match self.pending.as_ref().map(|pending| &pending.what) {
+            Some(Waiting::Status { what, overtaken, .. }) => {
+                *what == Change::Freeze || overtaken.is_some_and(|overtaken| overtaken.what == Change::Freeze)
+            }
+            _ => false,
+        }
     }
 
     /// The pending change is done.

@@ -6,7 +6,7 @@ use crate::{
     command::{Deposit, TopUp, Unload, Withdraw, WriteOff},
     decide::{Case, Verdict},
     event::{Deposited, Event, ToppedUp, Unloaded, Withdrawn, WrittenOff},
-    money::{Minor, Sealed},
+    money::{BALANCE_MAX, Minor, Sealed},
     policy::{Bounds, Funding},
     reject::{Field, Figure, Reason, Reject},
     state::{Card, Waiting, Wallet},
@@ -18,7 +18,7 @@ pub(crate) fn deposit(case: &Case<'_>, command: &Deposit, out: &mut Vec<Event>) 
     case.policy.asset(command.asset).ok_or(Reason::AssetUnknown)?;
     positive(command.amount)?;
     let balance = case.account.wallet(command.asset).map_or(Minor::ZERO, |wallet| wallet.balance);
-    let balance = balance.plus(command.amount).ok_or(Reason::Overflow)?;
+    let balance = balance.plus(command.amount).filter(|balance| *balance <= BALANCE_MAX).ok_or(Reason::Overflow)?;
     let (asset, amount, reference) = (command.asset, command.amount, command.reference.clone());
     out.push(Deposited { asset, amount, balance, reference }.into());
     Ok(())

@@ -146,10 +146,11 @@ fn draw_wallets(policy: &Policy, account: &Account, card: &Card, billing: Minor)
 }
 
 /// Draws `billing` whether it is there or not: what was bought has been bought. What is short falls on the card's
-/// balance, or on the first wallet of the policy's order; on the wallet of its currency once a prepaid card is closed.
+/// balance, or on the first wallet of the policy's order; on the wallet of its currency while a prepaid card is not there yet, and once it is closed.
 pub(crate) fn draw_forced(policy: &Policy, account: &Account, card: &Card, billing: Minor) -> Option<Vec<Leg>> {
     if card.funding == Funding::Prepaid {
-        let leg = if card.is_closed() { wallet_leg(card.currency, billing) } else { card_leg(card.currency, billing) };
+        let leg =
+            if card.posts_to_wallet() { wallet_leg(card.currency, billing) } else { card_leg(card.currency, billing) };
         return Some(alloc::vec![leg]);
     }
     let (mut legs, left) = draw_wallets(policy, account, card, billing);
@@ -162,7 +163,7 @@ pub(crate) fn draw_forced(policy: &Policy, account: &Account, card: &Card, billi
 /// A credit of `billing` that follows no earlier draw: to the card, or to the wallet as in [`draw_forced`].
 pub(crate) fn credit(policy: &Policy, card: &Card, billing: Minor) -> Option<Vec<Leg>> {
     let leg = match card.funding {
-        Funding::Prepaid if card.is_closed() => wallet_leg(card.currency, billing),
+        Funding::Prepaid if card.posts_to_wallet() => wallet_leg(card.currency, billing),
         Funding::Prepaid => card_leg(card.currency, billing),
         Funding::Wallet => first_wallet_leg(policy, card, billing, Rounding::HalfUp)?,
     };

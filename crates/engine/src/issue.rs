@@ -146,6 +146,9 @@ pub(crate) fn decide_request(case: &Case<'_>, command: &DecideCardRequest, out: 
     }
     let programme = case.programme(request.programme)?;
     capable(case, programme, request.kind)?;
+    if case.state.card_at(request.card).is_some() {
+        return Err(Reason::CardExists.into());
+    }
     // The request itself counts already.
     room(case, 0)?;
     out.push(decided.into());
@@ -170,7 +173,8 @@ fn new_card(case: &Case<'_>, card: CardId) -> Verdict {
     if card.partition() != case.state.partition() {
         return Err(Reject::field(Field::CardId));
     }
-    if case.state.card_at(card).is_some() { Err(Reason::CardExists.into()) } else { Ok(()) }
+    let asked = case.account.rare.as_ref().is_some_and(|rare| rare.requests.iter().any(|request| request.card == card));
+    if asked || case.state.card_at(card).is_some() { Err(Reason::CardExists.into()) } else { Ok(()) }
 }
 
 fn fits(profile: &Sealed) -> Verdict {

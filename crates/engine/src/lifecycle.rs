@@ -83,9 +83,13 @@ pub(crate) fn change_status(case: &Case<'_>, command: &ChangeStatus, out: &mut V
         // The issuer has it blocked already.
         let (from, to) = (Status::Blocked, Status::Blocked);
         out.push(StatusChanged { card: card.id, from, to, cause: Cause::Ops, fraud: true }.into());
+        if card.pending.is_some() {
+            out.push(ReconcileStarted { card: card.id, change: card.change + 1 }.into());
+        }
         return Ok(());
     }
-    if target == card.status {
+    // Over a thaw or unblock on its way, the state that is there already has to be asked for again.
+    if target == card.status && !overtakes {
         return Err(Reason::NothingToChange.into());
     }
     request(case, card, command.change, target, cause_of(case.class), command.reason.clone(), overtakes, out);
@@ -109,9 +113,8 @@ pub(crate) fn request(
     out.push(
         StatusChangeRequested { card: card.id, change, what, target, cause, deadline_ms, overtakes, reason }.into(),
     );
-    let limits_overtaken = card.pending.as_ref().is_some_and(|pending| matches!(pending.what, Waiting::Limits { .. }));
-    if limits_overtaken {
-        // Whether the issuer has set the overtaken limits is not known.
+    if overtakes {
+        // Whether the issuer has done what was overtaken is not known.
         out.push(ReconcileStarted { card: card.id, change: change + 1 }.into());
     }
 }
@@ -145,7 +148,11 @@ const fn strength(change: Change) -> u8 {
 /// fraud and it was the user's.
 fn block_by_issuer(card: &Card, change: Change, out: &mut Vec<Event>) -> Verdict {
     let fraud = change == Change::BlockForFraud;
-    if card.status == Status::Blocked && (card.fraud || !fraud) {
+    let unblocking = card
+        .pending
+        .as_ref()
+        .is_some_and(|pending| matches!(pending.what, Waiting::Status { what: Change::Unblock, .. }));
+    if card.status == Status::Blocked && (card.fraud || !fraud) && !unblocking {
         return Err(Reason::NothingToChange.into());
     }
     let event = StatusChanged {
@@ -157,7 +164,8 @@ fn block_by_issuer(card: &Card, change: Change, out: &mut Vec<Event>) -> Verdict
     };
     let dropped = card.pending.is_some() && !card.keeps_pending(&event);
     out.push(event.into());
-    if dropped {
+    // An assertion on its way says what was there before the block: its number must not be good any more.
+    if dropped || card.reconcile != 0 {
         out.push(ReconcileStarted { card: card.id, change: card.change + 1 }.into());
     }
     Ok(())
@@ -241,6 +249,10 @@ pub(crate) fn set_no_pin(case: &Case<'_>, command: &SetNoPinAmount, out: &mut Ve
         return Err(invalid_status(card));
     }
     out.push(NoPinAmountSet { card: card.id, amount: command.amount }.into());
+    if card.reconcile != 0 {
+        // The assertion on its way carries the old amount.
+        out.push(ReconcileStarted { card: card.id, change: card.change + 1 }.into());
+    }
     Ok(())
 }
 

@@ -13,6 +13,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// Most decimals an asset may have (architecture.md, Money).
 pub const DECIMALS_MAX: u8 = 8;
 
+/// The most that a wallet or card may come to by what is paid in or posted: a quarter of the range, so that giving back what
+/// was taken can never overflow.
+pub const BALANCE_MAX: Minor = Minor(i64::MAX / 4);
+
 /// An amount in minor units of some asset; which one is said beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Minor(pub i64);

@@ -134,7 +134,8 @@ pub(crate) fn adopt_policy(state: &State, admitted: &Admitted, command: &AdoptPo
     if last.is_some_and(|last| last.effective_at_ms > effective_at_ms) {
         return Err(Reject::field(Field::EffectiveAt));
     }
-    if command.policy.check().is_err() {
+    let follows = last.is_none_or(|last| command.policy.follows(&last.policy).is_ok());
+    if command.policy.check().is_err() || !follows {
         return Err(Reason::PolicyRefused.into());
     }
     out.push(PolicyAdopted { version: command.version, effective_at_ms, policy: command.policy.clone() }.into());

@@ -294,6 +294,30 @@ impl Policy {
         Some(Exchange { rate, token_decimals: known.decimals, fiat_decimals })
     }
 
+    /// Refuses to follow `before` where that would leave money without its measure, or cards without their programme: an
+    /// asset keeps its decimals and its fiat, a programme its funding and currency, and neither is taken away.
+    pub fn follows(&self, before: &Self) -> Result<(), Error> {
+        let fiat = |asset: &AssetPolicy| asset.token.as_ref().map(|token| token.fiat);
+        for asset in &before.assets {
+            let same =
+                self.asset(asset.code).is_some_and(|now| now.decimals == asset.decimals && fiat(now) == fiat(asset));
+            if !same {
+                let reason = "taken away, or with other decimals or another fiat than the policy before it has";
+                return Err(Error::Asset { asset: asset.code, reason });
+            }
+        }
+        for programme in &before.programmes {
+            let same = self
+                .programme(programme.code)
+                .is_some_and(|now| now.funding == programme.funding && now.currency == programme.currency);
+            if !same {
+                let reason = "taken away, or with another funding or currency than the policy before it has";
+                return Err(Error::Programme { programme: programme.code, reason });
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses what could not be decided under.
     pub fn check(&self) -> Result<(), Error> {
         if self.rules == 0 || self.rules > RULES_LATEST {
@@ -348,7 +372,10 @@ impl Policy {
             }
             _ => {}
         }
-        for asset in &programme.wallet_assets {
+        for (n, asset) in programme.wallet_assets.iter().enumerate() {
+            if programme.wallet_assets[..n].contains(asset) {
+                return wrong("a wallet asset is named twice");
+            }
             if self.exchange(*asset, programme.currency).is_none() {
                 return wrong("a wallet asset has no rate to the card's currency");
             }

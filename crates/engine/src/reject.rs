@@ -111,7 +111,7 @@ reasons! {
     /// No such card request, or it is decided.
     32 CardRequestUnknown Never "no such open card request";
     /// No such authorization on this card.
-    33 AuthorizationUnknown Never "the authorization is not known";
+    33 AuthorizationUnknown Later "the authorization is not known";
     /// An authorization of this id exists already.
     34 AuthorizationExists Never "the authorization exists already";
     /// The authorization's hold is no longer open.
@@ -126,6 +126,14 @@ reasons! {
     39 NothingOwed Never "nothing is owed";
     /// A sum would overflow 64 bits.
     40 Overflow Never "the amount overflows";
+}
+
+impl Reason {
+    /// Whether the outcome is remembered under the command's key. What is said before the key is looked up never is: a key
+    /// has one outcome.
+    pub const fn frozen(self) -> bool {
+        matches!(self.retry(), Retry::Never) && !matches!(self, Self::TooOld | Self::WrongClass)
+    }
 }
 
 /// What a figure says.

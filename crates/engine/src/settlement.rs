@@ -10,13 +10,15 @@ use crate::{
     decide::{Case, Verdict},
     event::{
         CardActivated, CardIssued, ChangeLapsed, ChangeOverdue, ChangeRefused, Event, IssuanceAbandoned,
-        IssuanceFailed, LimitsChanged, ReconcileStarted, Reconciled, SettlementIgnored, StatusChanged,
+        IssuanceFailed, LimitsChanged, ReconcileStarted, Reconciled, SettlementIgnored, StatusChangeRequested,
+        StatusChanged,
     },
     ids::request_id,
     lifecycle,
+    money::Sealed,
     policy::CardKind,
     reject::{Field, Reason, Reject},
-    state::{Card, Pending, Waiting},
+    state::{Card, Overtaken, Pending, Waiting},
     terms::{Cause, Change, RefusalCode, Status},
 };
 
@@ -39,8 +41,9 @@ pub(crate) fn settle(case: &Case<'_>, command: &Settle, out: &mut Vec<Event>) ->
             out.push(failed(card, pending, *refusal));
             Ok(())
         }
-        (Waiting::Status { what, target, cause }, Outcome::Done) => {
-            let fraud = *what == Change::BlockForFraud || (card.fraud && *target == Status::PreCancel);
+        (Waiting::Status { what, target, cause, .. }, Outcome::Done) => {
+            let stays = matches!(target, Status::PreCancel | Status::Blocked);
+            let fraud = *what == Change::BlockForFraud || (card.fraud && stays);
             out.push(StatusChanged { card: card.id, from: card.status, to: *target, cause: *cause, fraud }.into());
             assert_again(card, out);
             lifecycle::close(case, card.id, out)
@@ -57,6 +60,7 @@ pub(crate) fn settle(case: &Case<'_>, command: &Settle, out: &mut Vec<Event>) ->
                 out.push(ReconcileStarted { card: card.id, change: card.change + 1 }.into());
             }
             assert_again(card, out);
+            ask_again(case, card, pending, out);
             Ok(())
         }
         (Waiting::Issue { .. }, Outcome::Done) | (_, Outcome::Issued(_)) => Err(Reject::field(Field::Outcome)),
@@ -97,6 +101,21 @@ fn late(card: &Card, command: &Settle) -> Event {
     } else {
         SettlementIgnored { card: card.id }.into()
     }
+}
+
+/// A risk-reducing change never reverts by itself: what the refused one took the place of is asked for again.
+fn ask_again(case: &Case<'_>, card: &Card, pending: &Pending, out: &mut Vec<Event>) {
+    let Waiting::Status { overtaken: Some(Overtaken { what, target, cause }), .. } = pending.what else { return };
+    if target == card.status {
+        return;
+    }
+    let asserted = out.iter().any(|event| matches!(event, Event::ReconcileStarted(_)));
+    let change = card.change + 1 + u32::from(asserted);
+    let deadline_ms = case.now_ms.saturating_add(case.policy.spans.change_ms);
+    let (overtakes, reason) = (false, Sealed::NONE);
+    out.push(
+        StatusChangeRequested { card: card.id, change, what, target, cause, deadline_ms, overtakes, reason }.into(),
+    );
 }
 
 /// An assertion that waited for the change gets a number above it.

@@ -190,6 +190,8 @@ pub enum Waiting {
         target: Status,
         /// Who asked.
         cause: Cause,
+        /// The risk-reducing change that it took the place of: asked for again, should this one be refused.
+        overtaken: Option<Overtaken>,
     },
     /// A change of limits.
     Limits {
@@ -198,6 +200,17 @@ pub enum Waiting {
         /// The limits before.
         before: Limits,
     },
+}
+
+/// A change of status that a stronger one took the place of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overtaken {
+    /// What was asked.
+    pub what: Change,
+    /// The state it leads to.
+    pub target: Status,
+    /// Who asked.
+    pub cause: Cause,
 }
 
 /// A quote of order and delivery fees.
@@ -289,9 +302,13 @@ impl Card {
         self.pending.as_ref().map(|pending| request_id(self.id, pending.change))
     }
 
-    /// Whether it is closed with nothing left on it, so that what still comes goes to the wallet.
-    pub fn is_closed(&self) -> bool {
-        matches!(self.status, Status::Cancelled | Status::Expired) && self.balance.is_zero() && self.held.is_zero()
+    /// Whether what the network posts goes to the wallet: the card is not there yet, or it is closed with nothing left on it.
+    pub fn posts_to_wallet(&self) -> bool {
+        match self.status {
+            Status::Requested | Status::Cancelled => true,
+            Status::Expired => self.balance.is_zero() && self.held.is_zero() && !self.fraud,
+            _ => false,
+        }
     }
 
     /// Whether it is past its expiry month at `now_ms`.

@@ -254,5 +254,72 @@ fn amounts_of_nothing_are_refused() {
         assert_eq!(world.refund(alice, card, auth, amount).reason(), Reason::AmountNotPositive);
     }
     let unknown = world.new_authorization_id(alice);
-    assert_eq!(world.clear(alice, card, unknown, Some(usd(1)), true).reason(), Reason::AuthorizationUnknown);
+    assert_eq!(world.clear(alice, card, unknown, None, true).reason(), Reason::AuthorizationUnknown);
+    assert_eq!(world.refund(alice, card, unknown, None).reason(), Reason::AuthorizationUnknown);
+}
+
+#[test]
+fn a_clearing_that_comes_before_its_authorization_is_posted_all_the_same() {
+    let mut world = World::new();
+    let alice = world.user(1);
+    let card = world.active_card(alice, usd(100));
+    let unknown = world.new_authorization_id(alice);
+    let key = world.key();
+    let all = florin_engine::command::Clear { card, authorization: unknown, amount: None, last: true };
+    let told = world.send_keyed(alice, Class::Network, key, [1; 16], all.clone());
+    assert_eq!(told.reason(), Reason::AuthorizationUnknown, "how much is not said: it may come again");
+    assert_eq!(names(&world.clear(alice, card, unknown, Some(usd(30)), true).events()), ["ForcePosted"]);
+    assert_eq!(world.card(alice, card).balance, usd(70));
+    assert_eq!(world.send_keyed(alice, Class::Network, key, [1; 16], all).reason(), Reason::HoldClosed);
+    world.audit();
+}
+
+#[test]
+fn a_last_clearing_of_nothing_closes_a_hold_that_is_used_up() {
+    let mut world = World::new();
+    let alice = world.user(1);
+    let card = world.active_card(alice, usd(100));
+    let auth = world.held(alice, card, usd(30));
+    world.clear(alice, card, auth, Some(usd(30)), false).events();
+    world.changed(alice, Class::User, card, Change::Cancel);
+    assert_eq!(world.status(alice, card), florin_engine::terms::Status::PreCancel, "more may be cleared");
+    let events = world.clear(alice, card, auth, None, true).events();
+    assert_eq!(names(&events), ["HoldReleased", "Swept", "StatusChanged"]);
+    world.audit();
+}
+
+#[test]
+fn what_is_posted_before_the_card_is_there_goes_to_the_wallet() {
+    let mut world = World::new();
+    let alice = world.user(1);
+    let order = world.order(alice, florin_engine::policy::ProgrammeCode::Dashboard, usd(100));
+    let card = order.card;
+    world.send(alice, Class::User, order).events();
+    world.refund(alice, card, AuthorizationId::NIL, Some(usd(20))).events();
+    let authorization = world.new_authorization_id(alice);
+    let post = ForcePost { card, authorization, amount: usd(5), merchant: merchant() };
+    world.send(alice, Class::Network, post).events();
+    let refused = florin_engine::command::Outcome::Refused(florin_engine::terms::RefusalCode::Declined);
+    world.settle(alice, card, refused).events();
+    assert_eq!(world.card(alice, card).balance, Minor(0), "nothing is stranded");
+    assert_eq!(world.wallet(alice, USD), usd(10_015));
+    world.audit();
+}
+
+#[test]
+fn what_would_pass_the_range_is_refused_and_never_bent() {
+    let mut world = World::new();
+    let alice = world.user(1);
+    let card = world.active_card(alice, usd(100));
+    let mut post = |amount| {
+        let authorization = world.new_authorization_id(alice);
+        world.send(alice, Class::Network, ForcePost { card, authorization, amount, merchant: merchant() })
+    };
+    assert_eq!(post(Minor(i64::MAX)).reason(), Reason::Overflow);
+    post(usd(1)).events();
+    let most = florin_engine::money::BALANCE_MAX;
+    assert_eq!(post(most.plus(usd(200)).unwrap()).reason(), Reason::Overflow);
+    post(most).events();
+    assert_eq!(post(most).reason(), Reason::Overflow, "the card would owe more than the range has");
+    world.audit();
 }

@@ -6,7 +6,7 @@ use florin_engine::{
     event::Event,
     fees::FeeKind,
     ids::CardId,
-    money::{Minor, Sealed},
+    money::{BALANCE_MAX, Minor, Sealed},
     policy::ProgrammeCode,
     postings::Ledger,
     reject::{Figure, Reason},
@@ -114,9 +114,9 @@ fn deposits_and_withdrawals_keep_to_the_wallet() {
     assert_eq!(world.wallet(alice, USD), Minor(0));
     let unknown = Deposit { asset: asset("XAU"), amount: usd(1), reference: Sealed::NONE };
     assert_eq!(world.send(alice, Class::Ops, unknown).reason(), Reason::AssetUnknown);
-    let huge = Deposit { asset: USD, amount: Minor(i64::MAX), reference: Sealed::NONE };
+    let huge = Deposit { asset: USD, amount: BALANCE_MAX, reference: Sealed::NONE };
     world.send(alice, Class::Ops, huge.clone()).events();
-    assert_eq!(world.send(alice, Class::Ops, huge).reason(), Reason::Overflow);
+    assert_eq!(world.send(alice, Class::Ops, huge).reason(), Reason::Overflow, "no wallet comes to more");
 }
 
 #[test]

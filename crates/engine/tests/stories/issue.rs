@@ -127,3 +127,16 @@ fn an_initial_balance_only_where_the_programme_has_one() {
     let [Event::CardRequested(event)] = &events[..] else { panic!("{events:?}") };
     assert!(event.fees.is_empty() && event.wallet_balance == usd(10_000));
 }
+
+#[test]
+fn a_request_and_an_order_cannot_share_a_card() {
+    let mut world = World::new();
+    let alice = world.user(1);
+    let ask = request(&mut world, alice);
+    world.send(alice, Class::User, ask.clone()).events();
+    let mut order = world.order(alice, ProgrammeCode::Mobile, Minor(0));
+    order.card = ask.card;
+    assert_eq!(world.send(alice, Class::User, order).reason(), Reason::CardExists);
+    let twice = RequestCard { card: ask.card, ..request(&mut world, alice) };
+    assert_eq!(world.send(alice, Class::User, twice).reason(), Reason::CardExists);
+}

@@ -293,3 +293,99 @@ fn the_no_pin_amount_is_set_at_once_in_every_state_but_the_last() {
     world.changed(alice, Class::User, card, Change::Cancel);
     assert_eq!(world.send(alice, Class::User, set(usd(50))).reason(), Reason::InvalidStatus);
 }
+
+#[test]
+fn ops_freeze_over_a_thaw_and_block_over_an_unblock() {
+    for (first, way_back, again, stays) in [
+        (Change::Freeze, Change::Thaw, Change::Freeze, Status::Frozen),
+        (Change::Block, Change::Unblock, Change::Block, Status::Blocked),
+        (Change::BlockForFraud, Change::Unblock, Change::Block, Status::Blocked),
+    ] {
+        let mut world = World::new();
+        let alice = world.user(1);
+        let card = world.active_card(alice, usd(100));
+        world.changed(alice, Class::Ops, card, first);
+        world.change(alice, Class::Ops, card, way_back).events();
+        let request = world.card(alice, card).request().unwrap();
+        let events = world.change(alice, Class::Ops, card, again).events();
+        assert_eq!(names(&events), ["StatusChangeRequested", "ReconcileStarted"]);
+        let late = florin_engine::command::Settle { card, request, outcome: Outcome::Done };
+        world.send(alice, Class::Settlement, late).events();
+        assert_eq!(world.status(alice, card), stays, "the {way_back:?} was overtaken");
+        world.done(alice, card);
+        assert_eq!((world.status(alice, card), world.card(alice, card).pending), (stays, None));
+        assert_eq!(world.card(alice, card).fraud, first == Change::BlockForFraud);
+        world.audit();
+    }
+}
+
+#[test]
+fn the_issuers_block_overtakes_an_unblock_on_its_way() {
+    let mut world = World::new();
+    let alice = world.user(1);
+    let card = world.active_card(alice, usd(100));
+    world.changed(alice, Class::Ops, card, Change::Block);
+    world.change(alice, Class::Ops, card, Change::Unblock).events();
+    let events = world.change(alice, Class::Network, card, Change::Block).events();
+    assert_eq!(names(&events), ["StatusChanged", "ReconcileStarted"]);
+    assert_eq!((world.status(alice, card), world.card(alice, card).pending), (Status::Blocked, None));
+    world.changed(alice, Class::Ops, card, Change::Unblock);
+    assert_eq!(world.status(alice, card), Status::Active, "what it was before the first block");
+}
+
+#[test]
+fn a_block_makes_an_assertion_on_its_way_worthless() {
+    let mut world = World::new();
+    let alice = world.user(1);
+    let card = plastic(&mut world, alice);
+    world.send(alice, Class::User, Activate { card, tried: tried(1234, EXPIRY) }).events();
+    let old = world.state.work(9)[0].change;
+    world.change(alice, Class::Network, card, Change::BlockForFraud).events();
+    let confirm = florin_engine::command::ConfirmReconcile { card, change: old };
+    assert_eq!(world.send(alice, Class::Settlement, confirm).reason(), Reason::NothingPending);
+    assert!(world.state.work(9)[0].change > old, "the block is asserted under a higher number");
+}
+
+#[test]
+fn a_fraud_mark_over_an_unblock_on_its_way_is_asserted() {
+    let mut world = World::new();
+    let alice = world.user(1);
+    let card = world.active_card(alice, usd(100));
+    world.changed(alice, Class::Ops, card, Change::Block);
+    world.change(alice, Class::Ops, card, Change::Unblock).events();
+    let events = world.change(alice, Class::Ops, card, Change::BlockForFraud).events();
+    assert_eq!(names(&events), ["StatusChanged", "ReconcileStarted"]);
+    let work = world.state.work(9);
+    assert!(
+        matches!(work[..], [work] if matches!(work.task, florin_engine::agenda::Task::Assert { status: Status::Blocked, .. }))
+    );
+}
+
+#[test]
+fn an_overtaken_freeze_is_asked_for_again_or_outlives_the_block() {
+    let mut world = World::new();
+    let alice = world.user(1);
+    let card = world.active_card(alice, usd(100));
+    world.change(alice, Class::User, card, Change::Freeze).events();
+    world.change(alice, Class::Ops, card, Change::Block).events();
+    let events = world.settle(alice, card, Outcome::Refused(RefusalCode::Declined)).events();
+    assert_eq!(names(&events), ["ChangeRefused", "ReconcileStarted", "StatusChangeRequested"]);
+    assert_eq!(declined(world.authorize(alice, card, usd(1)).1).0.word(), "change_pending", "it binds all along");
+    world.done(alice, card);
+    assert_eq!(world.status(alice, card), Status::Frozen);
+    world.audit();
+    // Done instead of refused, the block is lifted to the freeze below it.
+    for class in [Class::Ops, Class::Network] {
+        let mut world = World::new();
+        let alice = world.user(1);
+        let card = world.active_card(alice, usd(100));
+        world.change(alice, Class::User, card, Change::Freeze).events();
+        world.change(alice, class, card, Change::Block).events();
+        if class == Class::Ops {
+            world.done(alice, card);
+        }
+        world.changed(alice, Class::Ops, card, Change::Unblock);
+        assert_eq!(world.status(alice, card), Status::Frozen, "blocked by {class:?}");
+        world.audit();
+    }
+}

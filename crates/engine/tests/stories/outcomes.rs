@@ -85,16 +85,16 @@ fn a_message_older_than_the_memory_is_refused_and_so_is_one_without_date() {
         actor: 0,
         key: world.key(),
         digest: Digest([3; 16]),
-        dated_ms: world.now - MEMORY_MS,
+        dated_ms: world.now - MEMORY_MS + 300_000,
         command: florin_engine::command::Reverse { card, authorization, amount: None }.into(),
     };
     assert_eq!(world.admit(envelope.clone()).reason(), Reason::TooOld);
-    for dated_ms in [0, world.now + 2 * DAY] {
+    for dated_ms in [0, world.now + 300_001] {
         envelope.dated_ms = dated_ms;
         envelope.key = world.key();
         assert_eq!(world.admit(envelope.clone()).reason(), Reason::InvalidField);
     }
-    envelope.dated_ms = world.now - MEMORY_MS + 1;
+    envelope.dated_ms = world.now - MEMORY_MS + 300_001;
     envelope.key = world.key();
     world.admit(envelope).events();
 }
@@ -142,4 +142,52 @@ fn tens_of_thousands_of_keys_are_told_apart_and_forgotten_in_order() {
     assert!(matches!(world.send_keyed(alice, Class::Ops, keys[10_000], [1; 16], deposit), Told::Replayed(_)));
     assert_eq!(world.wallet(alice, USD), balance.plus(Minor(1)).unwrap());
     assert_eq!(world.state.remembered(), 10_001);
+}
+
+#[test]
+fn a_message_dated_ahead_is_too_old_before_its_key_is_forgotten() {
+    let mut world = World::new();
+    let alice = world.user(1);
+    let card = world.active_card(alice, usd(25));
+    let refund = florin_engine::command::Refund {
+        card,
+        authorization: florin_engine::ids::AuthorizationId::NIL,
+        amount: Some(usd(1)),
+        merchant: merchant(),
+    };
+    let envelope = florin_engine::command::Envelope {
+        account: alice,
+        class: Class::Network,
+        actor: 0,
+        key: world.key(),
+        digest: Digest([3; 16]),
+        dated_ms: world.now + 300_000,
+        command: refund.into(),
+    };
+    world.admit(envelope.clone()).events();
+    for _ in 0..2 {
+        world.wait(MEMORY_MS / 2 - 1);
+        assert!(matches!(world.admit(envelope.clone()), Told::Replayed(_)));
+    }
+    world.wait(2);
+    assert_eq!(world.admit(envelope).reason(), Reason::TooOld);
+    assert_eq!(world.card(alice, card).balance, usd(26), "credited once");
+}
+
+#[test]
+fn what_is_refused_before_the_key_is_looked_up_leaves_its_first_outcome_alone() {
+    let mut world = World::new();
+    let alice = world.user(1);
+    let card = world.active_card(alice, usd(25));
+    let key = world.key();
+    let top_up = TopUp { card, amount: usd(10) };
+    world.send_keyed(alice, Class::User, key, [1; 16], top_up.clone()).events();
+    let (first, rows) = (Position::new(world.entries.len() as u64, 0), world.state.remembered());
+    for _ in 0..3 {
+        let told = world.send_keyed(alice, Class::Network, key, [2; 16], top_up.clone());
+        assert_eq!(told.reason(), Reason::WrongClass);
+    }
+    assert_eq!(world.state.remembered(), rows, "a key has one row");
+    assert_eq!(world.send_keyed(alice, Class::User, key, [1; 16], top_up), Told::Replayed(first));
+    world.audit();
 }

@@ -66,7 +66,7 @@ fn without_a_policy_nothing_moves() {
 
 #[test]
 fn a_policy_that_cannot_be_decided_under_is_refused_with_its_reason() {
-    let table: [(fn(&mut Policy), &str); 14] = [
+    let table: [(fn(&mut Policy), &str); 15] = [
         (|p| p.rules = 0, "rules 0 are not known here, the latest are 1"),
         (|p| p.rules = 2, "rules 2 are not known here, the latest are 1"),
         (|p| p.assets[1].decimals = 9, "asset WUSD: more than 8 decimals"),
@@ -91,6 +91,7 @@ fn a_policy_that_cannot_be_decided_under_is_refused_with_its_reason() {
             |p| p.capabilities[0].level = "KYC".into(),
             "capability for Virtual cards: its level is not a level of the policy",
         ),
+        (|p| p.programmes[2].wallet_assets.push(asset("WUSD")), "programme Baas: a wallet asset is named twice"),
         (|p| p.bin = "12345".into(), "bin: must be 6 digits"),
         (|p| p.spans.hold_ms = 0, "spans: a span is 1 ms to 10 years"),
     ];
@@ -125,4 +126,29 @@ fn a_checkpoint_changes_nothing_but_is_told() {
     assert_eq!(world.send(partition(), Class::Ops, checkpoint.clone()).reason(), Reason::WrongClass);
     assert_eq!(names(&world.send(partition(), Class::System, checkpoint).events()), ["Checkpointed"]);
     world.audit();
+}
+
+#[test]
+fn a_policy_takes_nothing_away_that_money_or_cards_rest_on() {
+    let asset_gone = "taken away, or with other decimals or another fiat than the policy before it has";
+    let programme_gone = "taken away, or with another funding or currency than the policy before it has";
+    let table: [(fn(&mut Policy), String); 3] = [
+        (|p| p.assets[0].decimals = 3, format!("asset USD: {asset_gone}")),
+        (
+            |p| {
+                p.programmes[2].wallet_assets.retain(|code| *code != asset("WEUR"));
+                p.assets.retain(|known| known.code != asset("WEUR"));
+            },
+            format!("asset WEUR: {asset_gone}"),
+        ),
+        (|p| drop(p.programmes.pop()), format!("programme Baas: {programme_gone}")),
+    ];
+    let mut world = World::new();
+    for (spoil, message) in table {
+        let mut next = policy();
+        spoil(&mut next);
+        assert_eq!(next.check(), Ok(()));
+        assert_eq!(next.follows(&policy()).map_err(|error| error.to_string()), Err(message));
+        assert_eq!(world.send(partition(), Class::Ops, adopt(9, 0, next)).reason(), Reason::PolicyRefused);
+    }
 }

@@ -48,6 +48,7 @@ fn only_what_time_can_mend_may_be_retried() {
             Reason::NoPolicy,
             Reason::UserUnknown,
             Reason::ChangePending,
+            Reason::AuthorizationUnknown,
             Reason::TooManyAuthorizations,
             Reason::NotDue,
         ]
