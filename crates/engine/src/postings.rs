@@ -131,7 +131,7 @@ pub fn postings(account: AccountId, event: &Event, out: &mut Vec<Posting>) {
 /// A debit and a credit of the same amount; nothing for nothing.
 ///
 /// The accounts come as closures, so that each is made where it lies in the end: copied as a value of 17 bytes, it costs a stall
-/// in the processor's store buffer, which was a seventh of the time of a top-up.
+/// in the processor's store buffer, which took a seventh of a top-up.
 #[inline]
 fn pair(
     out: &mut Vec<Posting>,
