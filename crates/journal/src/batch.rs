@@ -27,7 +27,14 @@ impl Default for Batch {
 impl Batch {
     /// An empty batch.
     pub fn new() -> Self {
-        Self { buffer: vec![0; HEADER_BYTES], count: 0, first_time_ms: 0, last_time_ms: 0 }
+        Self::with_capacity(0)
+    }
+
+    /// An empty batch with room for a record of `bytes`, at most [`RECORD_BYTES_MAX`], before its buffer grows.
+    pub fn with_capacity(bytes: usize) -> Self {
+        let mut buffer = Vec::with_capacity(bytes.clamp(HEADER_BYTES, RECORD_BYTES_MAX));
+        buffer.resize(HEADER_BYTES, 0);
+        Self { buffer, count: 0, first_time_ms: 0, last_time_ms: 0 }
     }
 
     /// Appends an entry. Times must not go back within a batch; a time earlier than the last one counts as the last.

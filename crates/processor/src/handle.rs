@@ -133,6 +133,7 @@ impl Handle {
         let (to, answers) = oneshot::channel();
         port.user(envelopes.len(), Arrival::Many { envelopes, to })?;
         let mut answers = answers.await.map_err(|_| port.gate.stopped())??;
+        answers.hand_out();
         self.read_back(partition, &mut answers).await?;
         Ok(answers.replies)
     }

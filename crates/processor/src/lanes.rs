@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use florin_engine::{
     agenda::{Due, Work},
+    codec::Outcome,
     command::Envelope,
+    event::Event,
     ids::Position,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -32,10 +34,37 @@ pub(crate) enum Answer {
 }
 
 /// The same for a client's batch: a reply for each command, those in `replayed` still without the outcome.
-#[derive(Debug, Default)]
+///
+/// Events of accepted commands lie in one list, as many for each reply as `counts` says. Handing them out is left to the
+/// caller's thread, which frees them too: an allocation for each reply is not the loop's to make.
+#[derive(Debug)]
 pub(crate) struct Answers {
     pub(crate) replies: Vec<Reply>,
+    pub(crate) counts: Vec<usize>,
+    pub(crate) events: Vec<Event>,
     pub(crate) replayed: Vec<usize>,
+}
+
+impl Answers {
+    pub(crate) fn with_capacity(commands: usize) -> Self {
+        Self {
+            replies: Vec::with_capacity(commands),
+            counts: Vec::with_capacity(commands),
+            events: Vec::with_capacity(commands),
+            replayed: Vec::new(),
+        }
+    }
+
+    /// Gives each reply its events.
+    pub(crate) fn hand_out(&mut self) {
+        let mut events = self.events.drain(..);
+        for (reply, count) in self.replies.iter_mut().zip(&self.counts) {
+            if let Outcome::Accepted(own) = &mut reply.outcome {
+                own.reserve_exact(*count);
+                own.extend(events.by_ref().take(*count));
+            }
+        }
+    }
 }
 
 pub(crate) type To<T> = oneshot::Sender<Result<T, Error>>;

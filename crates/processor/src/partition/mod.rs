@@ -30,7 +30,7 @@ use florin_engine::{
     snapshot::SCHEMA,
     state::State,
 };
-use florin_journal::{Head, PartitionId, Writer};
+use florin_journal::{Batch, Head, PartitionId, Writer};
 
 use self::open::{Flight, Open, Waiting};
 use self::queue::{Event as Happened, Next, Queue};
@@ -259,7 +259,12 @@ impl<W: Writer> Loop<W> {
                 }
             }
             Next::One(Single { envelope, deadline, to }) => match self.decide(envelope, time_ms) {
-                Ok(Ok(answer)) => self.attach(Waiting::One { answer, to }),
+                Ok(Ok(mut answer)) => {
+                    if let Answer::Decided(Reply { outcome: Outcome::Accepted(events), .. }, _) = &mut answer {
+                        events.extend(self.events.drain(..));
+                    }
+                    self.attach(Waiting::One { answer, to });
+                }
                 Ok(Err(error)) => drop(to.send(Err(error))),
                 Err(envelope) => return Err(Box::new(Next::One(Single { envelope, deadline, to }))),
             },
@@ -280,9 +285,14 @@ impl<W: Writer> Loop<W> {
         if let Some(current) = self.queue.current() {
             let answers = &mut current.answers;
             answers.replies.push(match answer {
-                Answer::Decided(reply, _) => reply,
+                Answer::Decided(reply, _) => {
+                    answers.counts.push(self.events.len());
+                    answers.events.append(&mut self.events);
+                    reply
+                }
                 Answer::Replayed(position) => {
                     answers.replayed.push(answers.replies.len());
+                    answers.counts.push(0);
                     // Filled in by the caller, who reads the record.
                     let outcome = Outcome::Accepted(Vec::new());
                     Reply { partition, position, time_ms, replayed: true, account, outcome }
@@ -296,6 +306,8 @@ impl<W: Writer> Loop<W> {
 
     /// Decides one command, writes its entry into the open record, and lets the state follow. Gives the command back,
     /// with nothing changed, if the entry does not fit beside those that are there.
+    ///
+    /// The events of an accepted command are not in the answer: they are left in `self.events` for whoever wants them.
     fn decide(&mut self, mut envelope: Envelope, time_ms: u64) -> Result<Result<Answer, Error>, Envelope> {
         if envelope.account.is_nil()
             && envelope.class == Class::Network
@@ -338,8 +350,11 @@ impl<W: Writer> Loop<W> {
         }
         let reversal = Reversal::of(&admitted.envelope, &self.events);
         let outcome = match reject {
-            None => Outcome::Accepted(self.events.drain(..).collect()),
-            Some(reject) => Outcome::Rejected(reject),
+            None => Outcome::Accepted(Vec::new()),
+            Some(reject) => {
+                self.events.clear();
+                Outcome::Rejected(reject)
+            }
         };
         self.gauges.count(&outcome);
         let partition = self.partition.0;
@@ -368,7 +383,9 @@ impl<W: Writer> Loop<W> {
             self.durable(head).await?;
         }
         let waiting = std::mem::take(&mut self.open.waiting);
-        let batch = std::mem::take(&mut self.open.batch);
+        // The next record is likely as long as this one.
+        let next = Batch::with_capacity(self.open.batch.bytes());
+        let batch = std::mem::replace(&mut self.open.batch, next);
         let entries = batch.len() as u64;
         self.gauges.batch_entries.record(entries as f64);
         self.gauges.batch_bytes.record(batch.bytes() as f64);

@@ -105,7 +105,7 @@ impl Queue {
                 Some(Next::One(single))
             }
             Arrival::Many { envelopes, to } => {
-                let answers = Answers { replies: Vec::with_capacity(envelopes.len()), replayed: Vec::new() };
+                let answers = Answers::with_capacity(envelopes.len());
                 let mut rest = envelopes.into_iter();
                 let first = rest.next()?;
                 gate.user_depth.fetch_sub(1, Ordering::AcqRel);
