@@ -13,7 +13,7 @@ use crate::{
     command::Envelope,
     fees::FeeTaken,
     holds::Leg,
-    ids::{AccountId, AppealId, AuthorizationId, CardId, CardRequestId, Position, RequestId, request_id},
+    ids::{AccountId, AppealId, AuthorizationId, CardId, CardRequestId, Digest, Key, Position, RequestId, request_id},
     limits::{Limits, Usage, Used},
     money::{Asset, Country, Factor, Minor, Sealed},
     outcomes::{Recall, Remembered},
@@ -491,6 +491,12 @@ impl State {
             }
         }
         core::hint::black_box(seen);
+    }
+
+    /// Whether a command was given under this key and its outcome is remembered.
+    pub fn has_key(&self, account: AccountId, key: Key) -> bool {
+        let known = |slot| self.remembered.recall(slot, key, Digest::default(), self.clock_ms) != Recall::New;
+        self.memory_slot(account).is_some_and(known)
     }
 
     /// The slot under which an account's keys are remembered; the partition's own has the last one.

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::Error;
 use crate::lanes::{Answer, Answers, Arrival, Port, Question, Single};
+use crate::reversal::Reversal;
 
 /// Most commands in a client's batch.
 pub const BATCH_COMMANDS_MAX: usize = 16_384;
@@ -147,6 +148,22 @@ impl Handle {
     /// durable, so that nothing reaches the issuer that the journal does not hold.
     pub async fn work(&self, partition: u16, max: usize) -> Result<Vec<Work>, Error> {
         self.ask(partition, |to| Question::Work { max, to }).await
+    }
+
+    /// Gives an authorization up whose answer did not come in time: what was approved is reversed, and what is still to come
+    /// finds its reversal there before it. However often it is said, it happens once.
+    pub fn give_up(&self, authorize: &Envelope) -> Result<(), Error> {
+        let port = self.port(route(authorize))?;
+        if let Some(reversal) = Reversal::of_given_up(authorize) {
+            port.reversal(reversal);
+        }
+        Ok(())
+    }
+
+    /// Whether what this command approved was taken back, or is about to be, because its caller had given up on it.
+    pub async fn taken_back(&self, asked: &Envelope) -> Result<bool, Error> {
+        let (account, key) = (asked.account, Reversal::key(asked.account, asked.key));
+        self.ask(route(asked), |to| Question::Given { account, key, to }).await
     }
 
     /// How a partition is doing.

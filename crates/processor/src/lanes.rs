@@ -12,7 +12,7 @@ use florin_engine::{
     codec::Outcome,
     command::Envelope,
     event::Event,
-    ids::Position,
+    ids::{AccountId, Key, Position},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -99,10 +99,28 @@ impl Arrival {
 
 /// What is asked of the loop beside commands.
 pub(crate) enum Question {
-    Due { max: usize, to: oneshot::Sender<Vec<Due>> },
-    Work { max: usize, to: oneshot::Sender<Vec<Work>> },
-    Status { to: oneshot::Sender<Status> },
-    ConfirmClock { to: oneshot::Sender<()> },
+    Due {
+        max: usize,
+        to: oneshot::Sender<Vec<Due>>,
+    },
+    Work {
+        max: usize,
+        to: oneshot::Sender<Vec<Work>>,
+    },
+    Status {
+        to: oneshot::Sender<Status>,
+    },
+    /// Whether a command of this account was given under this key, decided or about to be.
+    Given {
+        account: AccountId,
+        key: Key,
+        to: oneshot::Sender<bool>,
+    },
+    /// An approval is to be taken back.
+    Reverse(Reversal),
+    ConfirmClock {
+        to: oneshot::Sender<()>,
+    },
     Snapshot(Option<Finished>),
     Stop,
 }
@@ -170,7 +188,10 @@ impl Port {
     }
 
     /// A reversal is never refused for want of room: there is at most one for each answered command.
+    /// It goes beside the lanes where there is room, so that who asks afterwards whether there was one is told so.
     pub(crate) fn reversal(&self, reversal: Reversal) {
+        let Err(refused) = self.questions.try_send(Question::Reverse(reversal)) else { return };
+        let Question::Reverse(reversal) = refused.into_inner() else { return };
         self.gate.network_depth.fetch_add(1, Ordering::AcqRel);
         if self.network.send(Arrival::Reversal(reversal)).is_err() {
             tracing::warn!("an abandoned approval is not reversed: the partition has stopped");

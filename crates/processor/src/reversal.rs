@@ -48,10 +48,31 @@ impl Reversal {
         })
     }
 
+    /// The reversal of an authorization that its caller gave up on without knowing what came of it: it reverses what was
+    /// approved, or kills what is still to come, under the same key as [`Reversal::of`].
+    pub(crate) fn of_given_up(envelope: &Envelope) -> Option<Self> {
+        let Command::Authorize(asked) = &envelope.command else { return None };
+        Some(Self {
+            account: envelope.account,
+            actor: envelope.actor,
+            key: envelope.key,
+            digest: envelope.digest,
+            dated_ms: envelope.dated_ms,
+            card: asked.card,
+            authorization: asked.authorization,
+            amount: None,
+        })
+    }
+
+    /// The key under which what `key` approved is reversed.
+    pub(crate) fn key(account: AccountId, key: Key) -> Key {
+        let mut reversal = *b"reversal................";
+        reversal[8..].copy_from_slice(&key.0);
+        Key::of(account, &reversal)
+    }
+
     /// The command that reverses it.
     pub(crate) fn envelope(self) -> Envelope {
-        let mut key = *b"reversal................";
-        key[8..].copy_from_slice(&self.key.0);
         // Derived from a digest that is itself keyed, so it says no more about the content than that one.
         let mut digest = Digest::default();
         let hash = blake3::derive_key("florin 2026 digest of a reversal", &self.digest.0);
@@ -60,7 +81,7 @@ impl Reversal {
             account: self.account,
             class: Class::Network,
             actor: self.actor,
-            key: Key::of(self.account, &key),
+            key: Self::key(self.account, self.key),
             digest,
             dated_ms: self.dated_ms,
             command: Reverse { card: self.card, authorization: self.authorization, amount: self.amount }.into(),

@@ -61,6 +61,43 @@ async fn a_deadline_that_passes_in_flight_reverses_the_approval() {
     run.stop().await.unwrap();
 }
 
+/// Whoever asks again must be told what the first was told, whatever came of it meanwhile.
+#[tokio::test]
+async fn an_authorization_given_up_is_taken_back_for_every_later_copy() {
+    let world = World::new();
+    let run = world.start_furnished().await;
+    // Given one that is answered too late: decided, not durable in time;
+    world.disk.hold();
+    let (late, never) = (authorize(1, 300), authorize(2, 300));
+    let told = run.handle.submit_by(late.clone(), Instant::now() + Duration::from_millis(20)).await;
+    assert_eq!(told, Err(Error::DeadlinePassed));
+    run.handle.give_up(&late).unwrap();
+    // and one whose first copy was never decided.
+    run.handle.give_up(&never).unwrap();
+    // When copies of both come while the first record is still in flight,
+    let copies = [late.clone(), never.clone()].map(|envelope| {
+        let handle = run.handle.clone();
+        tokio::spawn(async move {
+            let reply = handle.submit(envelope.clone()).await.unwrap();
+            (reply, handle.taken_back(&envelope).await.unwrap())
+        })
+    });
+    tokio::task::yield_now().await;
+    world.disk.let_go();
+    let [late_copy, never_copy] = copies;
+    // then the one is replayed, and known to be taken back; the other finds its reversal and is declined.
+    let (reply, taken_back) = late_copy.await.unwrap();
+    assert!(reply.replayed && taken_back, "{reply:?}");
+    let (reply, _) = never_copy.await.unwrap();
+    let Outcome::Accepted(events) = reply.outcome else { panic!("{:?}", reply.outcome) };
+    assert!(matches!(&events[..], [Event::Declined(_)]), "{events:?}");
+    // One that was heard is not taken back.
+    let heard = authorize(3, 300);
+    run.handle.submit(heard.clone()).await.unwrap();
+    assert!(!run.handle.taken_back(&heard).await.unwrap());
+    run.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn what_approved_nothing_is_not_reversed_and_a_heard_answer_neither() {
     let world = World::new();

@@ -70,14 +70,22 @@ impl Desk {
         Ok(self.ports().handle.submit(self.envelope(sending)).await?)
     }
 
-    /// Sends a command that is not decided after `within`. `None`: it was too late.
+    /// Sends what asks for an approval, and is not decided after `within`. `None`: it was too late, or the approval was taken
+    /// back since. What is too late is reversed, so that every later copy of the message is told the same.
     pub async fn send_within(&self, sending: Sending, within: Duration) -> Result<Option<Reply>, Failure> {
-        let deadline = Instant::now() + within;
-        match self.ports().handle.submit_by(self.envelope(sending), deadline).await {
-            Ok(reply) => Ok(Some(reply)),
-            Err(florin_processor::Error::DeadlinePassed) => Ok(None),
-            Err(error) => Err(error.into()),
+        let (handle, envelope) = (&self.ports().handle, self.envelope(sending));
+        let reply = match handle.submit_by(envelope.clone(), Instant::now() + within).await {
+            Ok(reply) => reply,
+            Err(florin_processor::Error::DeadlinePassed) => {
+                handle.give_up(&envelope)?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if reply.replayed && handle.taken_back(&envelope).await? {
+            return Ok(None);
         }
+        Ok(Some(reply))
     }
 
     fn envelope(&self, sending: Sending) -> Envelope {

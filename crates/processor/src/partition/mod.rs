@@ -252,8 +252,9 @@ impl<W: Writer> Loop<W> {
     fn decide_next(&mut self, next: Next, time_ms: u64) -> Result<(), Box<Next>> {
         match next {
             Next::Own { envelope, sign } => {
-                let decided =
-                    self.decide(envelope, time_ms).map_err(|envelope| Box::new(Next::Own { envelope, sign }))?;
+                let decided = self
+                    .decide(envelope, time_ms)
+                    .map_err(|envelope| Box::new(Next::Own { envelope: *envelope, sign }))?;
                 if sign && matches!(decided, Ok(Answer::Decided(..))) {
                     self.attach(Waiting::SignHead);
                 }
@@ -261,16 +262,16 @@ impl<W: Writer> Loop<W> {
             Next::One(Single { envelope, deadline, to }) => match self.decide(envelope, time_ms) {
                 Ok(Ok(mut answer)) => {
                     if let Answer::Decided(Reply { outcome: Outcome::Accepted(events), .. }, _) = &mut answer {
-                        events.extend(self.events.drain(..));
+                        events.append(&mut self.events);
                     }
                     self.attach(Waiting::One { answer, to });
                 }
                 Ok(Err(error)) => drop(to.send(Err(error))),
-                Err(envelope) => return Err(Box::new(Next::One(Single { envelope, deadline, to }))),
+                Err(envelope) => return Err(Box::new(Next::One(Single { envelope: *envelope, deadline, to }))),
             },
             Next::OfBatch(envelope) => {
                 let account = envelope.account;
-                let decided = self.decide(envelope, time_ms).map_err(|envelope| Box::new(Next::OfBatch(envelope)))?;
+                let decided = self.decide(envelope, time_ms).map_err(|envelope| Box::new(Next::OfBatch(*envelope)))?;
                 match decided {
                     Ok(answer) => self.answer_of_batch(answer, account, time_ms),
                     Err(error) => self.queue.refuse_current(error),
@@ -308,7 +309,7 @@ impl<W: Writer> Loop<W> {
     /// with nothing changed, if the entry does not fit beside those that are there.
     ///
     /// The events of an accepted command are not in the answer: they are left in `self.events` for whoever wants them.
-    fn decide(&mut self, mut envelope: Envelope, time_ms: u64) -> Result<Result<Answer, Error>, Envelope> {
+    fn decide(&mut self, mut envelope: Envelope, time_ms: u64) -> Result<Result<Answer, Error>, Box<Envelope>> {
         if envelope.account.is_nil()
             && envelope.class == Class::Network
             && let Some(account) = card_of(&envelope.command).and_then(|card| self.state.account_of_card(card))
@@ -333,7 +334,7 @@ impl<W: Writer> Loop<W> {
             if self.open.batch.is_empty() {
                 return Ok(Err(Error::CommandTooLarge));
             }
-            return Err(admitted.envelope);
+            return Err(Box::new(admitted.envelope));
         }
         let entry = u32::try_from(self.open.batch.len() - 1).unwrap_or(u32::MAX);
         let position = Position::new(self.writer.next_index(), entry);
@@ -456,6 +457,11 @@ impl<W: Writer> Loop<W> {
                 self.attach(Waiting::Work { work, to });
             }
             Question::Status { to } => drop(to.send(self.status())),
+            Question::Reverse(reversal) => self.queue.push_reversal(reversal),
+            Question::Given { account, key, to } => {
+                let given = self.queue.own_has(account, key) || self.state.has_key(account, key);
+                let _ = to.send(given);
+            }
             Question::ConfirmClock { to } => {
                 self.stamps.confirm(&*self.clock);
                 let _ = to.send(());

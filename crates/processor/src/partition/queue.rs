@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use florin_engine::command::Envelope;
+use florin_engine::{
+    command::Envelope,
+    ids::{AccountId, Key},
+};
 
 use crate::lanes::{Answers, Arrival, Inbox, Question, Single, To};
 use crate::{Error, reversal::Reversal};
@@ -76,6 +79,10 @@ impl Queue {
     /// The next command. The network lane is looked at before each, so that a client's batch does not hold it up.
     /// `own`: whether the loop's own commands can be decided now.
     pub(super) fn next(&mut self, own: bool) -> Option<Next> {
+        // A reversal goes first: whoever asks again must not find the approval that it takes back.
+        if own && let Some((envelope, sign)) = self.own.pop_front() {
+            return Some(Next::Own { envelope, sign });
+        }
         let gate = &self.inbox.gate;
         if gate.network_depth.load(Ordering::Acquire) > 0
             && let Some(arrival) = self.network.take().or_else(|| self.inbox.network.try_recv().ok())
@@ -86,9 +93,6 @@ impl Queue {
                 Arrival::Reversal(reversal) => self.push_reversal(reversal),
                 Arrival::Many { .. } => {}
             }
-        }
-        if own && let Some((envelope, sign)) = self.own.pop_front() {
-            return Some(Next::Own { envelope, sign });
         }
         let gate = &self.inbox.gate;
         if let Some(current) = &mut self.current {
@@ -180,6 +184,11 @@ impl Queue {
     pub(super) fn ended(&self) -> bool {
         let held = self.network.is_some() || self.user.is_some() || self.current.is_some();
         !self.network_open && !self.user_open && !held
+    }
+
+    /// Whether a command of the loop's own waits under this key.
+    pub(super) fn own_has(&self, account: AccountId, key: Key) -> bool {
+        self.own.iter().any(|(envelope, _)| envelope.account == account && envelope.key == key)
     }
 
     pub(super) fn own_is_empty(&self) -> bool {
