@@ -1,6 +1,13 @@
 //! The public listener: every dialect under its prefix, one edge around them all.
 
-use axum::{Router, middleware::from_fn};
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderValue, Method, header},
+    middleware::{Next, from_fn},
+    response::Response,
+};
+use tower::Layer;
 
 use crate::{
     dialects::dashboard,
@@ -30,5 +37,25 @@ pub fn listener(gateway: &Gateway, apis: Router) -> Router {
 
 /// The edge around a listener's routes; what is at no path is told in the plain format.
 pub fn with_edge(routes: Router) -> Router {
-    routes.fallback(async || Failure::<Plain>::from(Problem::NotFound)).layer(from_fn(edge))
+    let routes = routes.fallback(async || Failure::<Plain>::from(Problem::NotFound)).layer(from_fn(edge));
+    // In front of the routing, which takes HEAD for GET.
+    Router::new().fallback_service(from_fn(without_head).layer(routes))
+}
+
+/// Refuses HEAD in the words of the API it is sent to, but for probes. A GET may do more than tell: it records a reveal, or
+/// makes a one-time code; nobody is to do that without seeing the answer.
+async fn without_head(mut request: Request, next: Next) -> Response {
+    let probe = matches!(request.uri().path(), "/healthz" | "/readyz");
+    if request.method() == Method::HEAD && !probe {
+        // A method that no route has, so that the routing answers as for any other.
+        *request.method_mut() = Method::TRACE;
+    }
+    let mut response = next.run(request).await;
+    if !probe && let Some(allowed) = response.headers().get(header::ALLOW) {
+        let allowed = allowed.to_str().unwrap_or_default().split(',').filter(|method| method.trim() != "HEAD");
+        if let Ok(allowed) = HeaderValue::from_str(&allowed.collect::<Vec<_>>().join(",")) {
+            response.headers_mut().insert(header::ALLOW, allowed);
+        }
+    }
+    response
 }

@@ -419,6 +419,22 @@ async fn each_reveal_is_recorded_before_it_is_shown_and_they_are_limited() {
 }
 
 #[tokio::test]
+async fn head_reveals_nothing_and_makes_no_code() {
+    let stack = Stack::demo().await;
+    let card = stack.card("alice").await;
+    for end in ["", "/otp"] {
+        let path = format!("/users/alice/cards/{card}{end}");
+        let head = stack.call(Method::HEAD, &path, &[("x-api-key", KEY)], None).await;
+        assert_eq!((head.status, &*head.body, &head.headers["allow"]), (405, "", &"GET".parse().unwrap()), "{end}");
+    }
+    let id = florin_engine::ids::CardId::from(card.parse::<uuid::Uuid>().unwrap());
+    stack.wallet("alice").await;
+    let history = stack.views.history(id).unwrap();
+    assert!(history.iter().all(|step| step.event != "Revealed"));
+    stack.stop().await;
+}
+
+#[tokio::test]
 async fn a_card_is_shown_by_its_state_and_closed_ones_are_left_out() {
     let stack = Stack::demo().await;
     let card = stack.card("alice").await;
