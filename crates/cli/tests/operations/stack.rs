@@ -21,10 +21,11 @@ use florin_engine::{
 };
 use florin_gateway::{
     Gateway, Ports, Settings,
+    dialects::dashboard,
     http::keys::ApiKey,
     issuer_inbound, ops,
     ports::{DeadLetter, DeadLetters, Error},
-    sandbox,
+    public_router, sandbox,
 };
 use florin_issuer::{Answer, CardStatus, IssueRequest, Limits, Sandbox, StatusRequest, signature};
 use florin_journal::{PartitionId, SigningKey, embedded::Embedded};
@@ -160,6 +161,7 @@ impl Stack {
             .nest(ops::PREFIX, ops::router(&gateway, &keys, ops::PREFIX))
             .nest(sandbox::PREFIX, sandbox::router(&gateway, None, sandbox::PREFIX))
             .nest(issuer_inbound::PREFIX, issuer_inbound::router(&gateway, secret));
+        let router = public_router(&gateway, [router]);
         Self { gateway, router, running, projecting, stop, _dir: dir }
     }
 
@@ -201,6 +203,11 @@ impl Stack {
         self.ops_with("POST", path, &[("idempotency-key", key)], body).await
     }
 
+    /// Calls any API with the operator's key.
+    pub(crate) async fn keyed(&self, method: &str, path: &str) -> Answered {
+        self.call(method, path, &[("x-api-key", KEY)], "").await
+    }
+
     async fn ops_with(&self, method: &str, path: &str, more: &[(&str, &str)], body: &str) -> Answered {
         let headers = [&[("x-api-key", KEY)], more].concat();
         self.call(method, &format!("{}{path}", ops::PREFIX), &headers, body).await
@@ -226,6 +233,16 @@ impl Stack {
         let headers = [("florin-timestamp", now.to_string()), ("florin-signature", signature)];
         let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
         self.call("POST", &path, &headers, body).await
+    }
+
+    /// The documents as they are served, by the prefix of their paths.
+    pub(crate) async fn documents(&self) -> Vec<(&'static str, Value)> {
+        let mut documents = Vec::new();
+        for prefix in [dashboard::PREFIX, ops::PREFIX, sandbox::PREFIX] {
+            let served = self.call("GET", &format!("{prefix}/openapi.json"), &[], "").await.expect(200);
+            documents.push((prefix, served.body));
+        }
+        documents
     }
 
     /// Issues alice a virtual card with 100.00 USD on it, and settles it.

@@ -315,7 +315,7 @@ const fn class_word(class: Class) -> &'static str {
 
 /// A card.
 #[utoipa::path(get, path = "/cards/{cardId}", tag = "cards", params(super::openapi::OfCard),
-    responses((status = 200, body = CardShown), super::openapi::ReadErrors))]
+    responses((status = 200, description = "The card as it is now.", body = CardShown), super::openapi::ReadErrors))]
 pub(super) async fn card(call: Call, Params(id): Params<String>) -> Answer {
     let row = call.desk.card(&id).await?;
     Ok(shown(&CardShown::of(&row, call.desk.decimals(row.currency))))
@@ -323,7 +323,7 @@ pub(super) async fn card(call: Call, Params(id): Params<String>) -> Answer {
 
 /// Why a card is in this state: the events that led there, in words, with positions.
 #[utoipa::path(get, path = "/cards/{cardId}/history", tag = "cards", params(super::openapi::OfCard),
-    responses((status = 200, body = HistoryShown), super::openapi::ReadErrors))]
+    responses((status = 200, description = "The card and its history.", body = HistoryShown), super::openapi::ReadErrors))]
 pub(super) async fn history(call: Call, Params(id): Params<String>) -> Answer {
     let row = call.desk.card(&id).await?;
     let steps = call.desk.ports().views.history(row.card);
@@ -341,7 +341,7 @@ pub(super) async fn history(call: Call, Params(id): Params<String>) -> Answer {
 
 /// Pending changes with age and deadline, the oldest first.
 #[utoipa::path(get, path = "/pending", tag = "cards",
-    responses((status = 200, body = PendingList), super::openapi::ReadErrors))]
+    responses((status = 200, description = "The list.", body = PendingList), super::openapi::ReadErrors))]
 pub(super) async fn pending(call: Call) -> Answer {
     let pending = call.desk.ports().views.pending();
     let pending = pending.map_err(|error| Failure::views(&error))?;
@@ -385,7 +385,7 @@ impl Action {
 ///
 /// A freeze, block or cancel overtakes a pending change. The answer shows the card with what is now pending at the issuer.
 #[utoipa::path(post, path = "/cards/{cardId}/{action}", tag = "cards", params(super::openapi::OfAction),
-    request_body = super::openapi::CardReason, responses((status = 200, body = CardShown), super::openapi::WriteErrors))]
+    request_body = super::openapi::CardReason, responses((status = 200, description = "The card as it is now.", body = CardShown), super::openapi::WriteErrors))]
 pub(super) async fn act(call: Call, Params((id, action)): Params<(String, String)>, body: Body) -> Answer {
     let action = Action::of(&action).ok_or(crate::http::problem::Problem::NotFound)?;
     let body = call.body(body).await?;

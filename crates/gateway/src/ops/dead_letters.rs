@@ -50,7 +50,7 @@ pub struct DeadLetterShown {
 
 /// The dead letters of all queues, oldest first.
 #[utoipa::path(get, path = "/dead-letters", tag = "queues",
-    responses((status = 200, body = DeadLetterList), super::openapi::ReadErrors))]
+    responses((status = 200, description = "The list.", body = DeadLetterList), super::openapi::ReadErrors))]
 pub(super) async fn list(call: Call) -> Answer {
     let letters = blocking(&call, |letters| letters.list(LISTED_MAX)).await?;
     let dead_letters = letters.into_iter().map(|of| DeadLetterShown {

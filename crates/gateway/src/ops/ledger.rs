@@ -73,7 +73,7 @@ impl CurrencyShown {
 
 /// Debits, credits and balances of all ledger accounts, per currency.
 #[utoipa::path(get, path = "/trial-balance", tag = "ledger",
-    responses((status = 200, body = TrialBalanceShown), super::openapi::ReadErrors))]
+    responses((status = 200, description = "The sums.", body = TrialBalanceShown), super::openapi::ReadErrors))]
 pub(super) async fn trial_balance(call: Call) -> Answer {
     let trial = call.desk.ports().views.trial_balance();
     let trial = trial.map_err(|error| Failure::views(&error))?;
@@ -108,7 +108,7 @@ pub struct FollowerShown {
 
 /// How far each follower of the journal is behind.
 #[utoipa::path(get, path = "/followers", tag = "ledger",
-    responses((status = 200, body = FollowerList), super::openapi::ReadErrors))]
+    responses((status = 200, description = "How far each is.", body = FollowerList), super::openapi::ReadErrors))]
 pub(super) async fn followers(call: Call) -> Answer {
     let followers = call.desk.ports().followers.followers();
     let followers = followers.into_iter().map(|of| FollowerShown {
@@ -159,7 +159,7 @@ pub struct ProcessorShown {
 
 /// How each partition's processor is doing.
 #[utoipa::path(get, path = "/processors", tag = "ledger",
-    responses((status = 200, body = ProcessorList), super::openapi::ReadErrors))]
+    responses((status = 200, description = "How each partition is.", body = ProcessorList), super::openapi::ReadErrors))]
 pub(super) async fn processors(call: Call) -> Answer {
     let handle = &call.desk.ports().handle;
     let mut processors = Vec::new();

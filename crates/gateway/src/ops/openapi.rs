@@ -2,7 +2,11 @@
 
 use utoipa::{
     IntoParams, IntoResponses, Modify, OpenApi, ToSchema,
-    openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+    openapi::{
+        ObjectBuilder, Required, Type,
+        path::{Operation, ParameterBuilder, ParameterIn},
+        security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+    },
 };
 
 use super::{cards, dead_letters, ledger, policy, requests, users};
@@ -20,12 +24,13 @@ use crate::http::plain::ErrorBody;
         dead_letters::list, dead_letters::decide,
         ledger::trial_balance, ledger::followers, ledger::processors, ledger::confirm_clock,
     ),
+    components(schemas(ErrorBody)),
     modifiers(&Keys),
     security(("bearer" = []), ("key" = [])),
 )]
 pub(super) struct Document;
 
-/// Both ways to send a key.
+/// Both ways to send a key, and the headers that every read or write may carry.
 pub(crate) struct Keys;
 
 impl Modify for Keys {
@@ -35,7 +40,30 @@ impl Modify for Keys {
         components.add_security_scheme("bearer", bearer);
         let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
         components.add_security_scheme("key", key);
+        for item in openapi.paths.paths.values_mut() {
+            for read in item.get.iter_mut() {
+                let told =
+                    "What the answer must have seen, as a write's answer gave it; 503 when it is not reached in time.";
+                header(read, "X-Florin-Position", told, r"^[0-9]+-[0-9]+\.[0-9]+$");
+            }
+            for write in [&mut item.post, &mut item.put, &mut item.delete].into_iter().flatten() {
+                let told = "The same key with the same content gives the first outcome again; with other content it is a conflict.";
+                header(write, "Idempotency-Key", told, "^[!-~]{1,255}$");
+            }
+        }
     }
+}
+
+/// A header that a call may carry.
+fn header(operation: &mut Operation, name: &str, told: &str, pattern: &str) {
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
+    let parameter = ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(told))
+        .schema(Some(text));
+    operation.parameters.get_or_insert_default().push(parameter.build().into());
 }
 
 /// What reads may answer instead.
@@ -51,6 +79,9 @@ pub(crate) enum ReadErrors {
     /// Nothing there by that id or path: `not_found`.
     #[response(status = 404)]
     NotFound(ErrorBody),
+    /// The path does not have this method: `method_not_allowed`, with Allow.
+    #[response(status = 405)]
+    Method(ErrorBody),
     /// Too many requests: `rate_limited`; see Retry-After.
     #[response(status = 429)]
     RateLimited(ErrorBody),
@@ -75,6 +106,9 @@ pub(crate) enum WriteErrors {
     /// Nothing there by that id or path: `not_found`.
     #[response(status = 404)]
     NotFound(ErrorBody),
+    /// The path does not have this method: `method_not_allowed`, with Allow.
+    #[response(status = 405)]
+    Method(ErrorBody),
     /// The body did not come in time: `timeout`.
     #[response(status = 408)]
     Timeout(ErrorBody),

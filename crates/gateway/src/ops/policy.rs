@@ -78,7 +78,7 @@ pub struct PolicyShown {
 /// partitions that lack it, so that a call that broke off is simply repeated. A refused document says line, path and reason.
 #[utoipa::path(put, path = "/policy", tag = "policy", params(super::openapi::OfPolicy),
     request_body(content = Object, description = "The policy document; see policy_document/README.md"),
-    responses((status = 200, body = Adopted), super::openapi::WriteErrors))]
+    responses((status = 200, description = "Every partition has it.", body = Adopted), super::openapi::WriteErrors))]
 pub(super) async fn put(call: Call, Asked(how): Asked<How>, body: Body) -> Answer {
     let body = call.body(body).await?;
     let text = std::str::from_utf8(&body).map_err(|_| Problem::Malformed("the body is not UTF-8".into()))?;
@@ -174,7 +174,7 @@ pub async fn adopt(
 
 /// The policy in force, and which partition has which version.
 #[utoipa::path(get, path = "/policy", tag = "policy",
-    responses((status = 200, body = PolicyShown), super::openapi::ReadErrors))]
+    responses((status = 200, description = "The policy.", body = PolicyShown), super::openapi::ReadErrors))]
 pub(super) async fn get(call: Call) -> Answer {
     let views = &call.desk.ports().views;
     let (version, policy) = views.policy_at(now_ms()).or_else(|| views.policy_at(u64::MAX)).ok_or(Problem::NotFound)?;

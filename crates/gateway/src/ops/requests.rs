@@ -111,7 +111,7 @@ pub struct AppealList {
 
 /// Card requests of a status (default open), newest first.
 #[utoipa::path(get, path = "/card-requests", tag = "requests", params(super::openapi::OfStatus),
-    responses((status = 200, body = CardRequestList), super::openapi::ReadErrors))]
+    responses((status = 200, description = "The list.", body = CardRequestList), super::openapi::ReadErrors))]
 pub(super) async fn card_requests(call: Call, Asked(which): Asked<Which>) -> Answer {
     let rows = call.desk.ports().views.card_requests(which.decision()?, ROWS_MAX);
     let rows = rows.map_err(|error| Failure::views(&error))?;
@@ -121,7 +121,7 @@ pub(super) async fn card_requests(call: Call, Asked(which): Asked<Which>) -> Ans
 
 /// Appeals of a status (default open), newest first.
 #[utoipa::path(get, path = "/appeals", tag = "requests", params(super::openapi::OfStatus),
-    responses((status = 200, body = AppealList), super::openapi::ReadErrors))]
+    responses((status = 200, description = "The list.", body = AppealList), super::openapi::ReadErrors))]
 pub(super) async fn appeals(call: Call, Asked(which): Asked<Which>) -> Answer {
     let rows = call.desk.ports().views.appeals(which.decision()?, ROWS_MAX);
     let rows = rows.map_err(|error| Failure::views(&error))?;
@@ -131,7 +131,7 @@ pub(super) async fn appeals(call: Call, Asked(which): Asked<Which>) -> Answer {
 
 /// Approves or rejects a card request.
 #[utoipa::path(post, path = "/card-requests/{id}/{decision}", tag = "requests", params(super::openapi::OfDecision),
-    request_body = super::openapi::Reason, responses((status = 200, body = CardRequestShown), super::openapi::WriteErrors))]
+    request_body = super::openapi::Reason, responses((status = 200, description = "It, as decided.", body = CardRequestShown), super::openapi::WriteErrors))]
 pub(super) async fn decide_card_request(
     call: Call,
     Params((id, decision)): Params<(String, String)>,
@@ -159,7 +159,7 @@ pub(super) async fn decide_card_request(
 
 /// Approves or rejects an appeal. Approved, the card returns to what it was, once the issuer has done so.
 #[utoipa::path(post, path = "/appeals/{id}/{decision}", tag = "requests", params(super::openapi::OfDecision),
-    request_body = super::openapi::Reason, responses((status = 200, body = AppealShown), super::openapi::WriteErrors))]
+    request_body = super::openapi::Reason, responses((status = 200, description = "It, as decided.", body = AppealShown), super::openapi::WriteErrors))]
 pub(super) async fn decide_appeal(call: Call, Params((id, decision)): Params<(String, String)>, body: Body) -> Answer {
     let granted = approves(&decision)?;
     let body = call.body(body).await?;

@@ -159,7 +159,7 @@ pub struct Erased {
 ///
 /// Idempotent: the same user and country again is answered 200.
 #[utoipa::path(post, path = "/users", tag = "users", request_body = super::openapi::NewUser,
-    responses((status = 201, body = Registered), (status = 200, body = Registered), super::openapi::WriteErrors))]
+    responses((status = 201, description = "Registered.", body = Registered), (status = 200, description = "Registered before.", body = Registered), super::openapi::WriteErrors))]
 pub(super) async fn register(call: Call, body: Body) -> Answer {
     let body = call.body(body).await?;
     let body = Fields::parse(&body)?;
@@ -191,7 +191,7 @@ pub(super) async fn register(call: Call, body: Body) -> Answer {
 
 /// Sets a user's verification.
 #[utoipa::path(put, path = "/users/{company}/{user}/verification", tag = "users", params(super::openapi::OfUser),
-    request_body = VerificationShown, responses((status = 200, body = VerificationShown), super::openapi::WriteErrors))]
+    request_body = VerificationShown, responses((status = 200, description = "Set.", body = VerificationShown), super::openapi::WriteErrors))]
 pub(super) async fn verification(call: Call, Params(of): Params<(String, String)>, body: Body) -> Answer {
     let account = call.desk.account(&of.0, &of.1);
     let body = call.body(body).await?;
@@ -220,14 +220,14 @@ pub(super) async fn verification(call: Call, Params(of): Params<(String, String)
 
 /// Credits a wallet from outside.
 #[utoipa::path(post, path = "/users/{company}/{user}/deposits", tag = "money", params(super::openapi::OfUser),
-    request_body = super::openapi::Movement, responses((status = 200, body = Moved), super::openapi::WriteErrors))]
+    request_body = super::openapi::Movement, responses((status = 200, description = "Done, durably.", body = Moved), super::openapi::WriteErrors))]
 pub(super) async fn deposit(call: Call, Params(of): Params<(String, String)>, body: Body) -> Answer {
     transfer(call, of, body, true).await
 }
 
 /// Debits a wallet to outside.
 #[utoipa::path(post, path = "/users/{company}/{user}/withdrawals", tag = "money", params(super::openapi::OfUser),
-    request_body = super::openapi::Movement, responses((status = 200, body = Moved), super::openapi::WriteErrors))]
+    request_body = super::openapi::Movement, responses((status = 200, description = "Done, durably.", body = Moved), super::openapi::WriteErrors))]
 pub(super) async fn withdraw(call: Call, Params(of): Params<(String, String)>, body: Body) -> Answer {
     transfer(call, of, body, false).await
 }
@@ -267,7 +267,7 @@ async fn transfer(call: Call, of: (String, String), body: Body, credit: bool) ->
 
 /// Writes off what a wallet or card owes below zero.
 #[utoipa::path(post, path = "/users/{company}/{user}/write-offs", tag = "money", params(super::openapi::OfUser),
-    request_body = super::openapi::NewWriteOff, responses((status = 200, body = Moved), super::openapi::WriteErrors))]
+    request_body = super::openapi::NewWriteOff, responses((status = 200, description = "Done, durably.", body = Moved), super::openapi::WriteErrors))]
 pub(super) async fn write_off(call: Call, Params(of): Params<(String, String)>, body: Body) -> Answer {
     let account = call.desk.account(&of.0, &of.1);
     let body = call.body(body).await?;
@@ -304,7 +304,7 @@ pub(super) async fn write_off(call: Call, Params(of): Params<(String, String)>, 
 
 /// A user with wallets, cards, holds and verification.
 #[utoipa::path(get, path = "/users/{company}/{user}", tag = "users", params(super::openapi::OfUser),
-    responses((status = 200, body = UserShown), super::openapi::ReadErrors))]
+    responses((status = 200, description = "The user.", body = UserShown), super::openapi::ReadErrors))]
 pub(super) async fn user(call: Call, Params((company, user)): Params<(String, String)>) -> Answer {
     let account = call.desk.account(&company, &user);
     let row = row(&call, account)?;
@@ -353,7 +353,7 @@ pub(super) async fn user(call: Call, Params((company, user)): Params<(String, St
 ///
 /// The account and its money stay; close the cards and withdraw what is left before or after, both work.
 #[utoipa::path(delete, path = "/users/{company}/{user}/personal-data", tag = "users", params(super::openapi::OfUser),
-    responses((status = 200, body = Erased), super::openapi::ReadErrors))]
+    responses((status = 200, description = "Nothing personal is left.", body = Erased), super::openapi::ReadErrors))]
 pub(super) async fn erase(call: Call, Params((company, user)): Params<(String, String)>) -> Answer {
     let account = call.desk.account(&company, &user);
     let vault = call.desk.ports().vault.clone();

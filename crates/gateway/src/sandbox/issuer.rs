@@ -99,14 +99,14 @@ fn failed(error: &florin_issuer::Error) -> Failure {
 
 /// How the issuer behaves.
 #[utoipa::path(get, path = "/issuer", tag = "issuer",
-    responses((status = 200, body = Object), crate::ops::openapi::ReadErrors))]
+    responses((status = 200, description = "How it behaves.", body = Object), crate::ops::openapi::ReadErrors))]
 pub(super) async fn behaviour(call: Call) -> Answer {
     Ok(shown(&sandbox(&call)?.behaviour()))
 }
 
 /// Changes how the issuer behaves, from the next call on; absent fields stay, a restart forgets.
 #[utoipa::path(put, path = "/issuer", tag = "issuer", request_body = super::openapi::Behaving,
-    responses((status = 200, body = Object), crate::ops::openapi::WriteErrors))]
+    responses((status = 200, description = "How it behaves.", body = Object), crate::ops::openapi::WriteErrors))]
 pub(super) async fn behave(call: Call, body: Body) -> Answer {
     let body = call.body(body).await?;
     // First as fields, so that what is no object is told as everywhere.
@@ -125,7 +125,7 @@ pub(super) async fn behave(call: Call, body: Body) -> Answer {
 
 /// The cards at the issuer.
 #[utoipa::path(get, path = "/issuer/cards", tag = "issuer",
-    responses((status = 200, body = IssuerCards), crate::ops::openapi::ReadErrors))]
+    responses((status = 200, description = "The cards.", body = IssuerCards), crate::ops::openapi::ReadErrors))]
 pub(super) async fn cards(call: Call) -> Answer {
     let sandbox = sandbox(&call)?;
     let mut cards = Vec::new();
@@ -138,7 +138,7 @@ pub(super) async fn cards(call: Call) -> Answer {
 
 /// A card at the issuer, by our id.
 #[utoipa::path(get, path = "/issuer/cards/{cardId}", tag = "issuer", params(crate::ops::openapi::OfCard),
-    responses((status = 200, body = IssuerCard), crate::ops::openapi::ReadErrors))]
+    responses((status = 200, description = "The card.", body = IssuerCard), crate::ops::openapi::ReadErrors))]
 pub(super) async fn card(call: Call, Params(id): Params<String>) -> Answer {
     let sandbox = sandbox(&call)?;
     let card = sandbox.card(uuid(&id)?).await;
@@ -150,7 +150,7 @@ pub(super) async fn card(call: Call, Params(id): Params<String>) -> Answer {
 
 /// Pays with a one-time code, as a shop would: good once, and only the latest.
 #[utoipa::path(post, path = "/issuer/cards/{cardId}/use-code", tag = "issuer", params(crate::ops::openapi::OfCard),
-    request_body = super::openapi::Code, responses((status = 200, body = CodeUsed), crate::ops::openapi::WriteErrors))]
+    request_body = super::openapi::Code, responses((status = 200, description = "Whether it was good.", body = CodeUsed), crate::ops::openapi::WriteErrors))]
 pub(super) async fn use_code(call: Call, Params(id): Params<String>, body: Body) -> Answer {
     let body = call.body(body).await?;
     let body = Fields::parse(&body)?;

@@ -191,7 +191,7 @@ async fn answer(call: &Call, (reply, answer): (Option<Reply>, outcome::Answer)) 
 
 /// Asks for an authorization; approved or declined, it is answered 200.
 #[utoipa::path(post, path = "/authorizations", tag = "network", request_body = openapi::Authorization,
-    responses((status = 200, body = outcome::Answer), crate::ops::openapi::WriteErrors))]
+    responses((status = 200, description = "What came of it.", body = outcome::Answer), crate::ops::openapi::WriteErrors))]
 async fn authorize(call: Call, body: Body) -> Answer {
     let body = call.body(body).await?;
     let body = Fields::parse(&body)?;
@@ -212,7 +212,7 @@ fn new_authorization(target: &Target, key: Key, body: &Fields<'_>) -> Result<Aut
 
 /// An authorization with what is held, cleared and refunded of it.
 #[utoipa::path(get, path = "/authorizations/{id}", tag = "network", params(openapi::OfAuthorization),
-    responses((status = 200, body = AuthorizationShown), crate::ops::openapi::ReadErrors))]
+    responses((status = 200, description = "The authorization.", body = AuthorizationShown), crate::ops::openapi::ReadErrors))]
 async fn authorization(call: Call, Params(id): Params<String>) -> Answer {
     let row = call.desk.authorization(&id).await?;
     Ok(shown(&AuthorizationShown::of(&row, call.desk.decimals(row.currency))))
@@ -220,35 +220,35 @@ async fn authorization(call: Call, Params(id): Params<String>) -> Answer {
 
 /// Clears an authorization, in part or finally.
 #[utoipa::path(post, path = "/authorizations/{id}/clear", tag = "network", params(openapi::OfAuthorization),
-    request_body = openapi::Clearing, responses((status = 200, body = outcome::Answer), crate::ops::openapi::WriteErrors))]
+    request_body = openapi::Clearing, responses((status = 200, description = "What came of it.", body = outcome::Answer), crate::ops::openapi::WriteErrors))]
 async fn clear(call: Call, Params(id): Params<String>, body: Body) -> Answer {
     follow(call, id, body, Message::clear).await
 }
 
 /// Reverses an authorization, in full or in part; also one that is still to come.
 #[utoipa::path(post, path = "/authorizations/{id}/reverse", tag = "network", params(openapi::OfAuthorization),
-    request_body = openapi::Part, responses((status = 200, body = outcome::Answer), crate::ops::openapi::WriteErrors))]
+    request_body = openapi::Part, responses((status = 200, description = "What came of it.", body = outcome::Answer), crate::ops::openapi::WriteErrors))]
 async fn reverse(call: Call, Params(id): Params<String>, body: Body) -> Answer {
     follow(call, id, body, Message::reverse).await
 }
 
 /// Raises the hold; approved or declined, it is answered 200.
 #[utoipa::path(post, path = "/authorizations/{id}/increment", tag = "network", params(openapi::OfAuthorization),
-    request_body = openapi::More, responses((status = 200, body = outcome::Answer), crate::ops::openapi::WriteErrors))]
+    request_body = openapi::More, responses((status = 200, description = "What came of it.", body = outcome::Answer), crate::ops::openapi::WriteErrors))]
 async fn increment(call: Call, Params(id): Params<String>, body: Body) -> Answer {
     follow(call, id, body, Message::increment).await
 }
 
 /// Lets the hold expire now.
 #[utoipa::path(post, path = "/authorizations/{id}/expire", tag = "network", params(openapi::OfAuthorization),
-    responses((status = 200, body = outcome::Answer), crate::ops::openapi::WriteErrors))]
+    responses((status = 200, description = "What came of it.", body = outcome::Answer), crate::ops::openapi::WriteErrors))]
 async fn expire(call: Call, Params(id): Params<String>, body: Body) -> Answer {
     follow(call, id, body, |_, _| Ok(Message::Expire)).await
 }
 
 /// Refunds what was cleared, in full or in part.
 #[utoipa::path(post, path = "/authorizations/{id}/refund", tag = "network", params(openapi::OfAuthorization),
-    request_body = openapi::Part, responses((status = 200, body = outcome::Answer), crate::ops::openapi::WriteErrors))]
+    request_body = openapi::Part, responses((status = 200, description = "What came of it.", body = outcome::Answer), crate::ops::openapi::WriteErrors))]
 async fn refund(call: Call, Params(id): Params<String>, body: Body) -> Answer {
     follow(call, id, body, |body, target| Message::refund(body, target, true)).await
 }
@@ -270,7 +270,7 @@ async fn follow(
 
 /// Credits a card without a purchase.
 #[utoipa::path(post, path = "/refunds", tag = "network", request_body = openapi::Posting,
-    responses((status = 200, body = outcome::Answer), crate::ops::openapi::WriteErrors))]
+    responses((status = 200, description = "What came of it.", body = outcome::Answer), crate::ops::openapi::WriteErrors))]
 async fn credit(call: Call, body: Body) -> Answer {
     let body = call.body(body).await?;
     let body = Fields::parse(&body)?;
@@ -282,7 +282,7 @@ async fn credit(call: Call, body: Body) -> Answer {
 
 /// Posts a purchase without a hold, in every state of the card and below zero if need be.
 #[utoipa::path(post, path = "/force-posts", tag = "network", request_body = openapi::Posting,
-    responses((status = 200, body = outcome::Answer), crate::ops::openapi::WriteErrors))]
+    responses((status = 200, description = "What came of it.", body = outcome::Answer), crate::ops::openapi::WriteErrors))]
 async fn force_post(call: Call, body: Body) -> Answer {
     let body = call.body(body).await?;
     let body = Fields::parse(&body)?;

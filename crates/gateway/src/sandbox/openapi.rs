@@ -14,6 +14,7 @@ use crate::ops::openapi::Keys;
         super::refund, super::credit, super::force_post,
         issuer::behaviour, issuer::behave, issuer::cards, issuer::card, issuer::use_code,
     ),
+    components(schemas(crate::http::plain::ErrorBody)),
     modifiers(&Keys),
     security((), ("bearer" = []), ("key" = [])),
 )]

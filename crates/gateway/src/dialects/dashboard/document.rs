@@ -25,6 +25,7 @@ pub(super) fn document() -> utoipa::openapi::OpenApi {
         license(name = "Apache-2.0")
     ),
     paths(create, list, details, top_up, transactions, otp),
+    components(schemas(ErrorBody)),
     security(("bearer" = []), ("key" = [])),
     modifiers(&Security)
 )]
@@ -47,25 +48,25 @@ impl Modify for Security {
 enum Errors {
     /// `invalid_request`: details name field and bound.
     #[response(status = 400)]
-    Invalid(#[to_schema] ErrorBody),
+    Invalid(ErrorBody),
     /// `unauthorized`.
     #[response(status = 401)]
-    Unauthorized(#[to_schema] ErrorBody),
+    Unauthorized(ErrorBody),
     /// `not_found`: no such user, no such card, or not this user's.
     #[response(status = 404)]
-    NotFound(#[to_schema] ErrorBody),
+    NotFound(ErrorBody),
     /// `method_not_allowed`, with `Allow`.
     #[response(status = 405)]
-    Method(#[to_schema] ErrorBody),
+    Method(ErrorBody),
     /// `rate_limited`, with `Retry-After`.
     #[response(status = 429)]
-    RateLimited(#[to_schema] ErrorBody),
+    RateLimited(ErrorBody),
     /// `internal`.
     #[response(status = 500)]
-    Internal(#[to_schema] ErrorBody),
+    Internal(ErrorBody),
     /// `busy`, with `Retry-After`: the same request may be sent again with the same key.
     #[response(status = 503)]
-    Busy(#[to_schema] ErrorBody),
+    Busy(ErrorBody),
 }
 
 /// Of calls with a body.
@@ -73,17 +74,17 @@ enum Errors {
 enum BodyErrors {
     /// `timeout`: the body did not come.
     #[response(status = 408)]
-    Timeout(#[to_schema] ErrorBody),
+    Timeout(ErrorBody),
     /// `insufficient_balance` (needed, available), `card_limit_reached`, `invalid_status`, `change_pending`, `idempotency_conflict`,
     /// `issuance_refused` (refunded).
     #[response(status = 409)]
-    Conflict(#[to_schema] ErrorBody),
+    Conflict(ErrorBody),
     /// `payload_too_large`: over 64 KiB.
     #[response(status = 413)]
-    TooLarge(#[to_schema] ErrorBody),
+    TooLarge(ErrorBody),
     /// `unsupported_media_type`.
     #[response(status = 415)]
-    MediaType(#[to_schema] ErrorBody),
+    MediaType(ErrorBody),
 }
 
 /// Of writes.
