@@ -131,6 +131,7 @@ async fn a_force_post_may_overdraw_and_ops_write_it_off() {
     let body = format!(r#"{{"card_id":"{card}","amount":120,"merchant":"Airline"}}"#);
     let posted = stack.sandbox("POST", "/force-posts", &body).await.expect(200);
     assert_eq!((&posted.body["result"], &posted.body["amount"]), (&json!("force_posted"), &json!(120.0)));
+    assert!(posted.text.contains(r#""overdrawn":{"asset":"USD","balance":-20.00}"#), "{}", posted.text);
     let trial = stack.ops("GET", "/trial-balance", "").await.expect(200);
     assert_eq!(trial.body["currencies"]["USD"]["accounts"]["receivable"], -20.0);
     let off = format!(r#"{{"card_id":"{card}","asset":"USD","amount":20,"reason":"small"}}"#);

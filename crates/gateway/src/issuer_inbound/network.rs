@@ -68,7 +68,7 @@ pub async fn send(desk: &Desk, sent: Sent) -> Result<(Option<Reply>, Answer), Fa
         return Ok((None, Answer::too_late(&target, authorization)));
     };
     let events = accepted(&reply.outcome, Some("amount"), target.decimals)?;
-    let answer = Answer::of(&target, authorization, events);
+    let answer = Answer::of(&target, authorization, events, |asset| desk.decimals(asset));
     if reply.replayed && asks && approves(events) && !stands(desk, &reply, authorization).await? {
         // The first answer may have come too late and have been reversed: nothing is held, so nothing is approved.
         return Ok((Some(reply), Answer::reversed(&target, authorization)));

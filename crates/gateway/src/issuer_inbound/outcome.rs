@@ -4,7 +4,7 @@ use florin_engine::{
     event::Event,
     holds::{Leg, ReleaseCause},
     ids::AuthorizationId,
-    money::Minor,
+    money::{Asset, Minor},
     reject::Figure,
     terms::Decline,
 };
@@ -62,7 +62,6 @@ pub struct Answer {
     pub expires_at: Option<Time>,
     /// The balance, where it fell below zero, in that asset.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
     pub overdrawn: Option<Overdrawn>,
     /// Of a decline: needed, available, limit, used.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,8 +74,9 @@ pub struct Answer {
 pub struct Overdrawn {
     /// Of what.
     pub asset: String,
-    /// The balance, minor units.
-    pub balance_minor: i64,
+    /// The balance.
+    #[schema(value_type = f64, example = -20.00)]
+    pub balance: Money,
 }
 
 impl Answer {
@@ -109,16 +109,21 @@ impl Answer {
         Self { result: "declined", approved: false, reason: Some("reversed"), ..Self::new(target, authorization) }
     }
 
-    /// The answer that the events of an entry say.
-    pub fn of(target: &Target, authorization: AuthorizationId, events: &[Event]) -> Self {
+    /// The answer that the events of an entry say; `decimals` are those of an asset, which need not be the card's currency.
+    pub fn of(
+        target: &Target,
+        authorization: AuthorizationId,
+        events: &[Event],
+        decimals: impl Fn(Asset) -> u8,
+    ) -> Self {
         let mut answer = Self::new(target, authorization);
         for event in events {
-            answer.tell(target, event);
+            answer.tell(target, event, &decimals);
         }
         answer
     }
 
-    fn tell(&mut self, target: &Target, event: &Event) {
+    fn tell(&mut self, target: &Target, event: &Event, decimals: &impl Fn(Asset) -> u8) {
         let money = |amount| Money::new(amount, target.decimals);
         match event {
             Event::Authorized(event) => {
@@ -157,7 +162,8 @@ impl Answer {
             Event::ForcePosted(event) => self.told("force_posted", money(billed(&event.legs))),
             Event::ReversalRemembered(_) => self.told("remembered", money(Minor::ZERO)),
             Event::Overdrawn(event) => {
-                self.overdrawn = Some(Overdrawn { asset: event.asset.to_string(), balance_minor: event.balance.0 });
+                let balance = Money::new(event.balance, decimals(event.asset));
+                self.overdrawn = Some(Overdrawn { asset: event.asset.to_string(), balance });
             }
             // What follows from it elsewhere (a closing card that is swept) is told where it belongs.
             _ => {}
@@ -201,10 +207,10 @@ fn billed(legs: &[Leg]) -> Minor {
 mod tests {
     use florin_engine::{
         command::Merchant,
-        event::{Cleared, Declined, HoldReleased},
+        event::{Cleared, Declined, HoldReleased, Overdrawn},
         holds::Release,
         ids::{AccountId, CardId},
-        money::{Asset, Factor},
+        money::Factor,
         terms::DeclineReason,
     };
 
@@ -233,7 +239,7 @@ mod tests {
             },
             merchant: Merchant::default(),
         };
-        let answer = Answer::of(&target(), AUTHORIZATION, &[event.into()]);
+        let answer = Answer::of(&target(), AUTHORIZATION, &[event.into()], |_| 2);
         let json = serde_json::to_string(&answer).unwrap();
         assert_eq!(
             json,
@@ -255,11 +261,23 @@ mod tests {
             excess: vec![leg(250)],
             last: true,
         };
-        let answer = Answer::of(&target(), AUTHORIZATION, &[cleared.into()]);
+        let answer = Answer::of(&target(), AUTHORIZATION, &[cleared.into()], |_| 2);
         assert_eq!((answer.result, answer.amount.minor), ("cleared", Minor(1_250)));
         assert_eq!(answer.from_hold.map(|money| money.minor), Some(Minor(1_000)));
         assert_eq!(answer.above_hold.map(|money| money.minor), Some(Minor(250)));
         assert_eq!(answer.closed, Some(true));
+    }
+
+    #[test]
+    fn a_balance_below_zero_is_told_in_its_own_assets_decimals() {
+        let asset = Asset::parse("USDC").unwrap();
+        for (asset, minor, told) in [(Asset::USD, -2_000, "-20.00"), (asset, -1_500_000, "-1.500000")] {
+            let event = Overdrawn { card: target().card, asset, balance: Minor(minor) };
+            let decimals = |asset| if asset == Asset::USD { 2 } else { 6 };
+            let answer = Answer::of(&target(), AUTHORIZATION, &[event.into()], decimals);
+            let answer = serde_json::to_string(&answer.overdrawn).unwrap();
+            assert_eq!(answer, format!(r#"{{"asset":"{asset}","balance":{told}}}"#));
+        }
     }
 
     #[test]
@@ -279,7 +297,7 @@ mod tests {
             release: Release { billing: Minor(400), legs: vec![leg(400)] },
             closes: true,
         };
-        let answer = Answer::of(&target(), AUTHORIZATION, &[cleared.into(), released.into()]);
+        let answer = Answer::of(&target(), AUTHORIZATION, &[cleared.into(), released.into()], |_| 2);
         assert_eq!((answer.result, answer.amount.minor), ("cleared", Minor(600)));
         assert_eq!(answer.released.map(|money| money.minor), Some(Minor(400)));
     }
