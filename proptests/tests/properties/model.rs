@@ -17,9 +17,13 @@ use florin_engine::{
 use crate::policy::DAY;
 
 pub const MEMORY_MS: u64 = 31 * DAY;
+/// How far ahead a message may be dated; it is too old as much before its key is forgotten.
+pub const AHEAD_MS: u64 = 300_000;
 const CHANGE_MS: u64 = 600_000;
 const ISSUANCE_MS: u64 = 1_200_000;
 const HOLD_MS: u64 = 7 * DAY;
+/// The most that a wallet or card may come to, either way, by what is paid in or posted.
+pub const BALANCE_MAX: i128 = (i64::MAX / 4) as i128;
 
 /// What the model says a command comes to. Where the documents do not decide between reasons, any of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +47,16 @@ fn no<T>(reason: Reason) -> Result<T, Vec<Reason>> {
 #[derive(Clone, Debug)]
 pub enum Waiting {
     Issue,
-    Status { what: Change, target: Status },
+    Status(Asked),
     Limits { target: Limits, before: Limits },
+}
+
+/// A change of status that somebody asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    pub what: Change,
+    pub target: Status,
+    pub by_ops: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -53,7 +65,8 @@ pub struct Pending {
     pub deadline: u64,
     pub told: bool,
     pub what: Waiting,
-    pub by_ops: bool,
+    /// The risk-reducing changes of status that stronger ones took the place of, the latest last.
+    pub overtaken: Vec<Asked>,
 }
 
 /// Usage is a list of what was used and given back, each on the day it counts for.
@@ -91,13 +104,27 @@ pub enum Phase {
     Killed,
 }
 
+/// What a purchase drew, by where it came from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Drawn {
+    pub card: i128,
+    pub wallet: i128,
+}
+
+impl Drawn {
+    pub fn sum(self) -> i128 {
+        self.card + self.wallet
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Purchase {
     pub card: CardId,
     pub phase: Phase,
     pub amount: i128,
     pub held: i128,
-    pub spent: i128,
+    /// What was drawn and not refunded: from the card, and from the wallet.
+    pub spent: Drawn,
     pub uses: Vec<Use>,
     pub until: u64,
 }
@@ -166,10 +193,29 @@ impl Card {
 
     fn block(&mut self, fraud: bool) {
         if self.status != Status::Blocked {
-            self.before_block = self.status;
+            self.before_block = if self.freeze_accepted() { Status::Frozen } else { self.status };
         }
         self.status = Status::Blocked;
         self.fraud |= fraud;
+    }
+
+    /// Whether a freeze was accepted that is not settled: it never reverts by itself, not below a block either.
+    fn freeze_accepted(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| {
+            let waits = match pending.what {
+                Waiting::Status(asked) => Some(asked),
+                _ => None,
+            };
+            pending.overtaken.iter().chain(&waits).any(|asked| asked.what == Change::Freeze)
+        })
+    }
+
+    /// The change of status that is pending.
+    pub fn asked(&self) -> Option<Asked> {
+        match self.pending.as_ref()?.what {
+            Waiting::Status(asked) => Some(asked),
+            _ => None,
+        }
     }
 
     fn open(&self) -> bool {
@@ -205,16 +251,53 @@ impl User {
         }
     }
 
-    /// Credits (or debits, below zero) the card, or the wallet once the card is closed with nothing left on it.
-    fn post(&mut self, id: CardId, amount: i128) {
-        let held = self.held(id);
-        let card = self.cards.get_mut(&id).unwrap();
-        let empty = card.balance == 0 && held == 0;
-        if card.status == Status::Cancelled || (card.status == Status::Expired && empty) {
-            self.wallet += amount;
-        } else {
-            card.balance += amount;
+    /// Whether what is posted goes to the wallet: the card is not made yet, or it is closed with nothing left on it.
+    fn posts_to_wallet(&self, id: CardId) -> bool {
+        let card = &self.cards[&id];
+        match card.status {
+            Status::Requested | Status::Cancelled => true,
+            Status::Expired => card.balance == 0 && self.held(id) == 0 && !card.fraud,
+            _ => false,
         }
+    }
+
+    /// Adds to the card and to the wallet, or takes from them, all or nothing.
+    fn post(&mut self, id: CardId, on_card: i128, on_wallet: i128) -> Result<(), Vec<Reason>> {
+        let card = self.cards.get_mut(&id).unwrap();
+        for (balance, amount) in [(card.balance, on_card), (self.wallet, on_wallet)] {
+            if amount != 0 && (balance + amount).abs() > BALANCE_MAX {
+                return no(Reason::Overflow);
+            }
+        }
+        card.balance += on_card;
+        self.wallet += on_wallet;
+        Ok(())
+    }
+
+    /// Draws what was bought, `of_hold` of it from the purchase's hold and so from the card.
+    fn draw(
+        &mut self,
+        id: CardId,
+        authorization: AuthorizationId,
+        amount: i128,
+        of_hold: i128,
+        now: u64,
+    ) -> Result<(), Vec<Reason>> {
+        let beyond = amount - of_hold;
+        let [.., ever] = self.cards[&id].usage(now);
+        if beyond > BALANCE_MAX || (beyond > 0 && ever + beyond > i128::from(i64::MAX)) {
+            return no(Reason::Overflow);
+        }
+        let wallet = if self.posts_to_wallet(id) { beyond } else { 0 };
+        self.post(id, wallet - amount, -wallet)?;
+        let auth = self.purchases.entry(authorization).or_insert_with(|| Purchase::closed(id, amount));
+        auth.held -= of_hold;
+        auth.spent.card += amount - wallet;
+        auth.spent.wallet += wallet;
+        if beyond > 0 {
+            self.spend(authorization, beyond, now);
+        }
+        Ok(())
     }
 
     /// Gives back `amount` of what a purchase used, the newest first.
@@ -251,9 +334,7 @@ impl User {
         if card.status != Status::Active {
             return Some(DeclineReason::CardNotActive);
         }
-        if let Some(Pending { what: Waiting::Status { what, .. }, .. }) = &card.pending
-            && what.reduces_risk()
-        {
+        if card.asked().is_some_and(|asked| asked.what.reduces_risk()) {
             return Some(DeclineReason::ChangePending);
         }
         if card.past_expiry(now) {
@@ -318,14 +399,17 @@ impl Model {
     /// Remembers an outcome by its key, unless it only says "try later".
     pub fn remember(&mut self, now: u64, envelope: &Envelope, rejected: Option<Reason>) {
         let known = self.users.contains_key(&envelope.account);
-        if known && rejected.is_none_or(|reason| reason.retry() == Retry::Never) {
+        // What is said before the key is looked up is no outcome of the key.
+        let decided =
+            |reason: Reason| reason.retry() == Retry::Never && !matches!(reason, Reason::TooOld | Reason::WrongClass);
+        if known && rejected.is_none_or(decided) {
             self.memory.insert((envelope.account, envelope.key), (now, envelope.digest.0));
         }
     }
 
     /// What the command comes to, and what it does.
     pub fn apply(&mut self, now: u64, envelope: &Envelope) -> Answer {
-        if envelope.dated_ms != 0 && now >= envelope.dated_ms + MEMORY_MS {
+        if envelope.dated_ms != 0 && now >= envelope.dated_ms + MEMORY_MS - AHEAD_MS {
             return Answer::Rejected(vec![Reason::TooOld]);
         }
         if !may(envelope.class, &envelope.command) {
@@ -335,6 +419,9 @@ impl Model {
             Some(digest) if digest == envelope.digest.0 => return Answer::Replayed,
             Some(_) => return Answer::Rejected(vec![Reason::IdempotencyConflict]),
             None => {}
+        }
+        if envelope.dated_ms > now + AHEAD_MS {
+            return Answer::Rejected(vec![Reason::InvalidField]);
         }
         let registered = self.users.contains_key(&envelope.account);
         let verdict = match (&envelope.command, registered) {
@@ -386,7 +473,10 @@ impl Model {
         match command {
             Command::Deposit(c) => {
                 positive(c.amount.0)?;
-                user.wallet += fits(user.wallet, i128::from(c.amount.0))?;
+                if user.wallet + i128::from(c.amount.0) > BALANCE_MAX {
+                    return no(Reason::Overflow);
+                }
+                user.wallet += i128::from(c.amount.0);
                 self.funding -= i128::from(c.amount.0);
                 Ok(None)
             }
@@ -468,7 +558,7 @@ impl Model {
                 if !matches!(card.status, Status::Active | Status::Frozen) || card.past_expiry(now) {
                     return no(Reason::InvalidStatus);
                 }
-                if let Some(Pending { what: Waiting::Status { what: Change::Cancel, .. }, .. }) = card.pending {
+                if card.asked().is_some_and(|asked| asked.what == Change::Cancel) {
                     return Err(vec![Reason::ChangePending, Reason::InvalidStatus]);
                 }
                 let fee = service_fee(card.programme, amount);
@@ -487,7 +577,7 @@ impl Model {
                 if !matches!(card.status, Status::Active | Status::Frozen) || card.past_expiry(now) {
                     return no(Reason::InvalidStatus);
                 }
-                if let Some(Pending { what: Waiting::Status { what: Change::Cancel, .. }, .. }) = card.pending {
+                if card.asked().is_some_and(|asked| asked.what == Change::Cancel) {
                     return Err(vec![Reason::ChangePending, Reason::InvalidStatus]);
                 }
                 if card.balance - held < i128::from(c.amount.0) {
@@ -549,13 +639,13 @@ impl Model {
                     deadline: now + CHANGE_MS,
                     told: false,
                     what: Waiting::Limits { target, before },
-                    by_ops: class == Class::Ops,
+                    overtaken: vec![],
                 });
                 Ok(None)
             }
             Command::ChangeStatus(c) => user.change_status(now, id, class, c.change),
             Command::Settle(c) => {
-                let (fees, wallet) = user.settle(id, c.request, &c.outcome)?;
+                let (fees, wallet) = user.settle(now, id, c.request, &c.outcome)?;
                 self.revenue -= fees;
                 user.wallet += wallet;
                 Ok(None)
@@ -574,8 +664,8 @@ impl Model {
                 pending.told = true;
                 match pending.what.clone() {
                     Waiting::Issue => {}
-                    Waiting::Status { what, .. } if what.reduces_risk() => {}
-                    Waiting::Status { .. } => card.pending = None,
+                    Waiting::Status(asked) if asked.what.reduces_risk() => {}
+                    Waiting::Status(_) => card.pending = None,
                     // What was lowered holds; what was raised reverts.
                     Waiting::Limits { target, before } => {
                         if binding(target, before) != target {
@@ -626,7 +716,7 @@ impl Model {
                             phase: Phase::Open,
                             amount,
                             held: amount,
-                            spent: 0,
+                            spent: Drawn::default(),
                             uses: vec![],
                             until: now + HOLD_MS,
                         },
@@ -653,25 +743,23 @@ impl Model {
                 if let Some(amount) = c.amount {
                     positive(amount.0)?;
                 }
-                let auth = user.known(id, c.authorization)?;
-                if auth.phase == Phase::Closed && c.amount.is_none() {
-                    return Err(vec![Reason::HoldClosed, Reason::AmountNotPositive]);
-                }
-                let amount = c.amount.map_or(auth.held, |amount| i128::from(amount.0));
-                if amount == 0 {
+                let known = user.known(id, c.authorization)?;
+                let held = known.filter(|auth| auth.phase == Phase::Open).map(|auth| auth.held);
+                let amount = match (c.amount, held) {
+                    (Some(amount), _) => i128::from(amount.0),
+                    (None, Some(held)) => held,
+                    (None, None) if known.is_some() => return no(Reason::HoldClosed),
+                    (None, None) => return no(Reason::AuthorizationUnknown),
+                };
+                // That nothing more comes is news even when nothing is left.
+                if amount == 0 && !c.last {
                     return no(Reason::AmountNotPositive);
                 }
-                let of_hold = amount.min(auth.held);
-                let rest = auth.held - of_hold;
-                let auth = user.purchases.get_mut(&c.authorization).unwrap();
-                auth.held -= of_hold;
-                auth.spent += amount;
-                if amount > of_hold {
-                    user.spend(c.authorization, amount - of_hold, now);
-                }
-                user.post(id, -amount);
+                let of_hold = amount.min(held.unwrap_or(0));
+                user.draw(id, c.authorization, amount, of_hold, now)?;
                 self.network += amount;
-                if c.last {
+                if held.is_some() && c.last {
+                    let rest = user.purchases[&c.authorization].held;
                     user.release(c.authorization, rest);
                     user.purchases.get_mut(&c.authorization).unwrap().phase = Phase::Closed;
                 }
@@ -683,18 +771,8 @@ impl Model {
                     positive(amount.0)?;
                 }
                 let Some(auth) = user.purchases.get(&c.authorization) else {
-                    user.purchases.insert(
-                        c.authorization,
-                        Purchase {
-                            card: id,
-                            phase: Phase::Killed,
-                            amount: 0,
-                            held: 0,
-                            spent: 0,
-                            uses: vec![],
-                            until: 0,
-                        },
-                    );
+                    let killed = Purchase { phase: Phase::Killed, ..Purchase::closed(id, 0) };
+                    user.purchases.insert(c.authorization, killed);
                     return Ok(None);
                 };
                 if auth.card != id {
@@ -730,24 +808,32 @@ impl Model {
                 if let Some(amount) = c.amount {
                     positive(amount.0)?;
                 }
-                let (linked, amount) = if c.authorization.is_nil() {
-                    let Some(amount) = c.amount else {
-                        return Err(vec![Reason::AmountNotPositive, Reason::InvalidField]);
-                    };
-                    (0, i128::from(amount.0))
-                } else {
-                    let auth = user.known(id, c.authorization)?;
-                    let amount = c.amount.map_or(auth.spent, |amount| i128::from(amount.0));
-                    if amount == 0 {
-                        return no(Reason::AmountNotPositive);
-                    }
-                    (amount.min(auth.spent), amount)
+                let known = user.known(id, c.authorization)?;
+                let spent = known.map(|auth| auth.spent);
+                let amount = match (c.amount, spent) {
+                    (Some(amount), _) => i128::from(amount.0),
+                    (None, Some(spent)) => spent.sum(),
+                    (None, None) => return no(Reason::AuthorizationUnknown),
                 };
-                if linked > 0 {
-                    user.purchases.get_mut(&c.authorization).unwrap().spent -= linked;
-                    user.give_back(c.authorization, linked);
+                if amount == 0 {
+                    return no(Reason::AmountNotPositive);
                 }
-                user.post(id, amount);
+                // In reverse: what the wallet gave was before the card was there, so it is the last to come back.
+                let spent = spent.unwrap_or_default();
+                let of_card = amount.min(spent.card);
+                let of_wallet = (amount - of_card).min(spent.wallet);
+                let beyond = amount - of_card - of_wallet;
+                if user.posts_to_wallet(id) {
+                    user.post(id, 0, amount)?;
+                } else {
+                    user.post(id, of_card + beyond, of_wallet)?;
+                }
+                if of_card + of_wallet > 0 {
+                    let auth = user.purchases.get_mut(&c.authorization).unwrap();
+                    auth.spent.card -= of_card;
+                    auth.spent.wallet -= of_wallet;
+                    user.give_back(c.authorization, of_card + of_wallet);
+                }
                 self.network -= amount;
                 user.close_if_due(id);
                 Ok(None)
@@ -758,12 +844,7 @@ impl Model {
                 if user.purchases.contains_key(&c.authorization) {
                     return no(Reason::AuthorizationExists);
                 }
-                user.purchases.insert(
-                    c.authorization,
-                    Purchase { card: id, phase: Phase::Closed, amount, held: 0, spent: amount, uses: vec![], until: 0 },
-                );
-                user.spend(c.authorization, amount, now);
-                user.post(id, -amount);
+                user.draw(id, c.authorization, amount, 0, now)?;
                 self.network += amount;
                 Ok(None)
             }
@@ -773,10 +854,11 @@ impl Model {
 }
 
 impl User {
-    fn known(&self, card: CardId, id: AuthorizationId) -> Result<&Purchase, Vec<Reason>> {
+    /// The authorization, if there is one, opened or reversed or posted; of another card it is none that is known.
+    fn known(&self, card: CardId, id: AuthorizationId) -> Result<Option<&Purchase>, Vec<Reason>> {
         match self.purchases.get(&id) {
-            Some(auth) if auth.card == card && auth.phase != Phase::Killed => Ok(auth),
-            _ => no(Reason::AuthorizationUnknown),
+            Some(auth) if auth.card != card => no(Reason::AuthorizationUnknown),
+            known => Ok(known),
         }
     }
 
@@ -801,12 +883,21 @@ impl User {
         }
         let blocks = matches!(change, Change::Block | Change::BlockForFraud);
         let waits = card.pending.as_ref().map(|pending| match pending.what {
-            Waiting::Status { what, .. } => strength(what),
+            Waiting::Status(asked) => strength(asked.what),
             Waiting::Limits { .. } => 0,
             Waiting::Issue => u8::MAX,
         });
+        // What is so already can be asked for again over something on its way that would end it: by ops whatever is
+        // weaker, by the issuer an unblock.
+        let again = match class {
+            Class::Ops => waits.is_some_and(|waits| strength(change) > waits),
+            Class::Network => card.asked().is_some_and(|asked| asked.what == Change::Unblock),
+            _ => false,
+        };
         let target = match (change, card.status) {
             (Change::Freeze, Active) => Frozen,
+            (Change::Freeze, Frozen) if again => Frozen,
+            (_, Blocked) if blocks && again => Blocked,
             (Change::Thaw, Frozen) => Active,
             (_, Active | Frozen) if blocks => Blocked,
             (_, NotActivated) if blocks && class == Class::Network => Blocked,
@@ -825,12 +916,13 @@ impl User {
         if class == Class::Network {
             // What the issuer says it has done is so at once. Only a pending cancel goes on, unless it is the user's and
             // the block is for fraud.
-            let goes_on = matches!(&card.pending, Some(Pending { what: Waiting::Status { what: Change::Cancel, .. }, by_ops, .. })
-                if *by_ops || change == Change::Block);
+            let goes_on = card
+                .asked()
+                .is_some_and(|asked| asked.what == Change::Cancel && (asked.by_ops || change == Change::Block));
+            card.block(change == Change::BlockForFraud);
             if !goes_on {
                 card.pending = None;
             }
-            card.block(change == Change::BlockForFraud);
             return Ok(None);
         }
         if let Some(waits) = waits {
@@ -842,23 +934,34 @@ impl User {
                 return no(Reason::NothingToChange);
             }
         }
-        if card.status == Blocked && blocks {
+        if card.status == Blocked && change == Change::BlockForFraud && !card.fraud {
             card.pending = None;
             card.block(true);
             return Ok(None);
         }
+        let mut overtaken = card.pending.take().map_or(vec![], |pending| match pending.what {
+            Waiting::Status(asked) => pending.overtaken.into_iter().chain([asked]).collect(),
+            _ => vec![],
+        });
+        overtaken.retain(|asked| asked.what.reduces_risk());
         card.pending = Some(Pending {
             request: None,
             deadline: now + CHANGE_MS,
             told: false,
-            what: Waiting::Status { what: change, target },
-            by_ops: class == Class::Ops,
+            what: Waiting::Status(Asked { what: change, target, by_ops: class == Class::Ops }),
+            overtaken,
         });
         Ok(None)
     }
 
     /// Returns the fees that are given back, and what the wallet gets in all.
-    fn settle(&mut self, id: CardId, request: RequestId, outcome: &Outcome) -> Result<(i128, i128), Vec<Reason>> {
+    fn settle(
+        &mut self,
+        now: u64,
+        id: CardId,
+        request: RequestId,
+        outcome: &Outcome,
+    ) -> Result<(i128, i128), Vec<Reason>> {
         let card = self.cards.get_mut(&id).unwrap();
         let Some(pending) = card.pending.clone().filter(|pending| pending.request == Some(request)) else {
             return Ok((0, 0));
@@ -878,8 +981,7 @@ impl User {
                 card.returned = true;
                 return Ok((card.taken.1, card.taken.0 + card.taken.1));
             }
-            (Waiting::Status { what, target }, Outcome::Done) => {
-                card.pending = None;
+            (Waiting::Status(Asked { what, target, .. }), Outcome::Done) => {
                 match what {
                     Change::Block | Change::BlockForFraud => card.block(what == Change::BlockForFraud),
                     Change::Unblock => {
@@ -888,6 +990,7 @@ impl User {
                     }
                     _ => {}
                 }
+                card.pending = None;
                 card.status = target;
                 self.close_if_due(id);
             }
@@ -895,7 +998,18 @@ impl User {
                 card.pending = None;
                 card.limits = target;
             }
-            (Waiting::Status { .. }, Outcome::Refused(_)) => card.pending = None,
+            // What was overtaken is asked for again, unless the card has come to that, or further, by now.
+            (Waiting::Status(_), Outcome::Refused(_)) => {
+                let mut overtaken = pending.overtaken;
+                overtaken.retain(|asked| rank(asked.target) > rank(card.status));
+                card.pending = overtaken.pop().map(|asked| Pending {
+                    request: None,
+                    deadline: now + CHANGE_MS,
+                    told: false,
+                    what: Waiting::Status(asked),
+                    overtaken,
+                });
+            }
             (Waiting::Limits { before, .. }, Outcome::Refused(_)) => {
                 card.pending = None;
                 card.limits = before;
@@ -903,6 +1017,14 @@ impl User {
             _ => return Err(vec![Reason::InvalidField]),
         }
         Ok((0, 0))
+    }
+}
+
+impl Purchase {
+    /// One that holds nothing.
+    fn closed(card: CardId, amount: i128) -> Self {
+        let (phase, spent) = (Phase::Closed, Drawn::default());
+        Self { card, phase, amount, held: 0, spent, uses: vec![], until: 0 }
     }
 }
 
@@ -925,7 +1047,7 @@ fn new_card(programme: ProgrammeCode, kind: CardKind, initial: i128, fees: i128,
             deadline: now + ISSUANCE_MS,
             told: false,
             what: Waiting::Issue,
-            by_ops: false,
+            overtaken: vec![],
         }),
         swept: false,
         taken: (initial, fees),
@@ -941,6 +1063,16 @@ fn strength(change: Change) -> u8 {
         Change::Block => 2,
         Change::Cancel => 3,
         Change::BlockForFraud => 4,
+    }
+}
+
+/// How little a card can do.
+fn rank(status: Status) -> u8 {
+    match status {
+        Status::Active => 0,
+        Status::Frozen => 1,
+        Status::Blocked => 2,
+        _ => 3,
     }
 }
 

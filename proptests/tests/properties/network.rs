@@ -11,7 +11,7 @@ use florin_engine::{
 use proptest::prelude::*;
 
 use crate::{
-    model::MEMORY_MS,
+    model::{AHEAD_MS, MEMORY_MS},
     policy::{DAY, USD, gb, policy},
     steps::merchant,
     world::{Told, World},
@@ -146,7 +146,7 @@ proptest! {
         prop_assert_eq!(money(&twice, account, card), money(&once, account, card));
         for (which, later) in copies {
             let Some(copy) = sent.get(&which.index(stream.len())) else { continue };
-            if twice.now + later >= copy.dated_ms + MEMORY_MS {
+            if twice.now + later >= copy.dated_ms + MEMORY_MS - AHEAD_MS {
                 continue;
             }
             twice.now += later;

@@ -24,6 +24,8 @@ pub enum Step {
     Wait(u64),
     /// The next message was written that long ago, ms.
     Delay(u64),
+    /// The next message is dated that far ahead, ms.
+    Ahead(u64),
     Snapshot,
     Deposit {
         user: u8,
@@ -119,6 +121,19 @@ pub enum Step {
     AuthorizeReversed {
         card: u8,
     },
+    /// A clearing of an authorization that nobody knows, or that was reversed before it came.
+    ClearFirst {
+        card: u8,
+        reversed: bool,
+        amount: Option<i64>,
+        last: bool,
+    },
+    /// A refund of one of those.
+    RefundFirst {
+        card: u8,
+        reversed: bool,
+        amount: Option<i64>,
+    },
     ExpireHold {
         auth: u8,
         network: bool,
@@ -158,9 +173,13 @@ pub fn amount() -> impl Strategy<Value = i64> {
     ]
 }
 
-/// Amounts that the network says were paid: large ones leave room for the sums of a whole story.
+/// Amounts that are paid in, or that the network says were paid: some around the most that a balance may come to.
 fn posted() -> impl Strategy<Value = i64> {
-    amount().prop_map(|amount| amount.min(1_000_000_000_000_000))
+    const MOST: i64 = i64::MAX / 4;
+    prop_oneof![
+        30 => amount(),
+        1 => prop::sample::select(vec![MOST - 1_000_000, MOST - 200_000, MOST, MOST + 1, MOST + 1_000_000]),
+    ]
 }
 
 fn maybe() -> impl Strategy<Value = Option<i64>> {
@@ -203,6 +222,10 @@ pub fn step() -> impl Strategy<Value = Step> {
         4 => (auth(), maybe()).prop_map(|(auth, amount)| Step::Reverse { auth, amount }),
         1 => card().prop_map(|card| Step::ReverseFirst { card }),
         1 => card().prop_map(|card| Step::AuthorizeReversed { card }),
+        2 => (card(), any::<bool>(), maybe(), any::<bool>())
+            .prop_map(|(card, reversed, amount, last)| Step::ClearFirst { card, reversed, amount, last }),
+        1 => (card(), any::<bool>(), maybe())
+            .prop_map(|(card, reversed, amount)| Step::RefundFirst { card, reversed, amount }),
         2 => (auth(), any::<bool>()).prop_map(|(auth, network)| Step::ExpireHold { auth, network }),
         5 => (auth(), maybe()).prop_map(|(auth, amount)| Step::Refund { auth, amount }),
         1 => (card(), posted()).prop_map(|(card, amount)| Step::Credit { card, amount }),
@@ -238,6 +261,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         8 => wallet,
         8 => wait().prop_map(Step::Wait),
         2 => wait().prop_map(Step::Delay),
+        1 => prop::sample::select(vec![1_u64, 299_999, 300_000, 300_001, DAY]).prop_map(Step::Ahead),
         5 => (any::<u8>(), prop::bool::weighted(0.25)).prop_map(|(sent, other)| Step::Again { sent, other }),
         3 => Just(Step::WorkClock),
         1 => Just(Step::Snapshot),
@@ -384,7 +408,7 @@ impl Table {
                 }
                 let seen = account.authorization(*id).expect("a purchase is remembered");
                 let seen = (i128::from(seen.held_billing().0), i128::from(seen.spent_billing().0));
-                assert_eq!(seen, (purchase.held, purchase.spent), "held and spent of {id} after {after:?}");
+                assert_eq!(seen, (purchase.held, purchase.spent.sum()), "held and spent of {id} after {after:?}");
             }
         }
         let ledger = |wanted: &dyn Fn(florin_engine::postings::Ledger) -> bool| -> i128 {
@@ -414,6 +438,7 @@ impl Table {
         match *step {
             Step::Wait(ms) => self.world.now += ms,
             Step::Delay(ms) => self.world.delay = ms,
+            Step::Ahead(ms) => self.world.ahead = ms,
             Step::Snapshot => self.world.snapshot_here(),
             Step::Deposit { user, amount } => {
                 let amount = Minor(amount);
@@ -503,9 +528,6 @@ impl Table {
             }
             Step::Change { card, change, class } => {
                 let Some((account, card, _)) = newest(&self.cards, card) else { return };
-                if self.asks_again(account, card, change) {
-                    return;
-                }
                 self.ask(account, class, command::ChangeStatus { card, change, reason: Sealed::NONE });
             }
             Step::Limits { card, which, amount, ops } => {
@@ -578,6 +600,20 @@ impl Table {
                 let Some((account, card, authorization)) = newest(&self.reversed, card) else { return };
                 self.authorize(account, card, authorization, 100, false, false);
             }
+            Step::ClearFirst { card, reversed, amount, last } => {
+                let Some((account, card, authorization)) = self.not_authorized(card, reversed) else { return };
+                let clear = command::Clear { card, authorization, amount: amount.map(Minor), last };
+                let told = self.ask(account, Class::Network, clear);
+                if !reversed && matches!(told, Told::Accepted(_)) {
+                    self.auths.push((account, card, authorization));
+                }
+            }
+            Step::RefundFirst { card, reversed, amount } => {
+                let Some((account, card, authorization)) = self.not_authorized(card, reversed) else { return };
+                let amount = amount.map(Minor);
+                let refund = command::Refund { card, authorization, amount, merchant: merchant() };
+                self.ask(account, Class::Network, refund);
+            }
             Step::ExpireHold { auth, network } => {
                 let Some((account, card, authorization)) = newest(&self.auths, auth) else { return };
                 let class = if network { Class::Network } else { Class::Clock };
@@ -593,7 +629,7 @@ impl Table {
                 );
             }
             Step::Credit { card, amount } => {
-                let Some((account, card)) = self.issued_card(card) else { return };
+                let Some((account, card, _)) = newest(&self.cards, card) else { return };
                 let (authorization, amount) = (AuthorizationId::NIL, Some(Minor(amount)));
                 self.ask(
                     account,
@@ -602,7 +638,7 @@ impl Table {
                 );
             }
             Step::ForcePost { card, amount } => {
-                let Some((account, card)) = self.issued_card(card) else { return };
+                let Some((account, card, _)) = newest(&self.cards, card) else { return };
                 let authorization = AuthorizationId(self.minted(account, Kind::Authorization));
                 let post = command::ForcePost { card, authorization, amount: Minor(amount), merchant: merchant() };
                 if let Told::Accepted(_) = self.ask(account, Class::Network, post) {
@@ -634,19 +670,13 @@ impl Table {
         }
     }
 
-    /// Whether a change asks for the state that a pending thaw or unblock is about to leave.
-    fn asks_again(&self, account: AccountId, card: CardId, change: Change) -> bool {
-        let card = &self.model.users[&account].cards[&card];
-        let Some(Waiting::Status { what, .. }) = card.pending.as_ref().map(|pending| &pending.what) else {
-            return false;
-        };
-        matches!((what, change), (Change::Thaw, Change::Freeze) | (Change::Unblock, Change::Block))
-    }
-
-    /// A card that the issuer has made, or has refused: nothing is posted to one that is still to be made.
-    fn issued_card(&self, which: u8) -> Option<(AccountId, CardId)> {
+    /// An authorization that was reversed before it came, or one that is new.
+    fn not_authorized(&mut self, which: u8, reversed: bool) -> Option<(AccountId, CardId, AuthorizationId)> {
+        if reversed {
+            return newest(&self.reversed, which);
+        }
         let (account, card, _) = newest(&self.cards, which)?;
-        (self.model.users[&account].cards[&card].status != Status::Requested).then_some((account, card))
+        Some((account, card, AuthorizationId(self.minted(account, Kind::Authorization))))
     }
 
     fn authorize(

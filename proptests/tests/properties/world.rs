@@ -47,6 +47,8 @@ pub struct World {
     pub ledger: BTreeMap<(Ledger, Asset), i128>,
     /// How long ago the next dated message was written, ms.
     pub delay: u64,
+    /// How far ahead it is dated, ms.
+    pub ahead: u64,
     keys: u64,
     middle: Option<(usize, Vec<u8>)>,
 }
@@ -80,6 +82,7 @@ impl World {
             entries: vec![],
             ledger: BTreeMap::new(),
             delay: 0,
+            ahead: 0,
             keys: 0,
             middle: None,
         };
@@ -98,7 +101,8 @@ impl World {
     pub fn envelope(&mut self, account: AccountId, class: Class, command: impl Into<Command>) -> Envelope {
         let key = self.key();
         let dated = matches!(class, Class::Network | Class::Settlement);
-        let dated_ms = if dated { self.now - std::mem::take(&mut self.delay) } else { 0 };
+        let dated_ms =
+            if dated { self.now + std::mem::take(&mut self.ahead) - std::mem::take(&mut self.delay) } else { 0 };
         Envelope { account, class, actor: 1, key, digest: Digest([7; 16]), dated_ms, command: command.into() }
     }
 
