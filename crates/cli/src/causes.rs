@@ -70,6 +70,15 @@ pub(crate) fn queue(error: queue::Error) -> Failure {
     Failure::new(exit, "cannot open the settlement's queue").advise(advice).because(error)
 }
 
+/// A journal without what the settlement's queue remembers of it.
+pub(crate) fn confirm(error: settlement::Error) -> Failure {
+    match error {
+        settlement::Error::Journal(error) => journal("confirm what the settlement's queue remembers", error),
+        settlement::Error::Queue(error) => queue(error),
+        error => settlement(error),
+    }
+}
+
 /// A settlement that stopped itself while running.
 pub(crate) fn settlement(error: settlement::Error) -> Failure {
     let advice = if full(&error) { SPACE } else { AGAIN };

@@ -200,20 +200,22 @@ async fn the_fan_out_brings_what_is_asked_for_while_it_runs() {
 }
 
 #[tokio::test]
-async fn a_queue_that_remembers_another_history_is_emptied_and_one_that_remembers_more_stops_it() {
+async fn a_queue_that_remembers_another_record_or_one_beyond_the_end_stops_it_and_keeps_what_it_has() {
     let world = World::new().await;
-    let card = world.asks_for_card("card", CardKind::Virtual).await;
     let remembered = |index| Some((0, Checkpoint { index, hash: Hash([1; 32]) }));
-    // Given a queue whose position has another record's hash,
+    // Given a queue whose position has another record's hash, acknowledged records are lost:
     let queue = world.queue();
     queue.enqueue(Vec::new(), remembered(1)).await.unwrap();
-    let settling = world.settles_with(queue.clone());
-    // then it begins anew, and the sweeper brings what is to be done.
-    is_active(&world, card).await;
-    assert_ne!(queue.reached(0).await.unwrap().unwrap().hash, Hash([1; 32]));
-    settling.ends().await;
-    // Given one whose position is beyond the journal's end, acknowledged records are lost: nothing goes on.
+    let error = settlement::Settlement::confirm(&world.journal, &queue).await.unwrap_err();
+    assert!(matches!(error, settlement::Error::Journal(florin_journal::Error::Mismatch { .. })), "{error:?}");
+    // nothing goes on, and the queue still remembers.
+    let error = world.settles_with(queue.clone()).fails().await;
+    assert!(matches!(error, settlement::Error::Journal(florin_journal::Error::Mismatch { .. })), "{error:?}");
+    assert_eq!(queue.reached(0).await.unwrap().unwrap().hash, Hash([1; 32]));
+    // Given one whose position is beyond the journal's end, the same.
     queue.enqueue(Vec::new(), remembered(1_000_000)).await.unwrap();
+    let error = settlement::Settlement::confirm(&world.journal, &queue).await.unwrap_err();
+    assert!(matches!(error, settlement::Error::Journal(florin_journal::Error::Shorter { .. })), "{error:?}");
     let error = world.settles_with(queue).fails().await;
     assert!(matches!(error, settlement::Error::Journal(florin_journal::Error::Shorter { .. })), "{error:?}");
 }

@@ -51,14 +51,16 @@ impl Stack {
         let journal =
             Embedded::open(&data.journal(), signing).map_err(|error| causes::journal("open the journal", error))?;
         let vault = Vault::open(&data.vault(), &master).map_err(causes::vault)?;
-        // The views are compared with the journal before the processor may write to it.
+        // Whatever remembers the journal is compared with it before the processor may write to it: the views, the
+        // settlement's queue, and, by the processor itself, the snapshots.
         let views = open_views(config, data, &journal).await?;
-        let (handle, processor) = start_processor(config, data, &journal).await?;
-        catch_up(&journal, &views).await?;
-        let (issuer, sandbox) = open_issuer(config, data, &master, &vault)?;
         let ledger = journal.ledger().id;
         let queue =
             queue::Embedded::open(&data.settlement(), ledger, queue::Settings::default()).map_err(causes::queue)?;
+        Settlement::confirm(&journal, &queue).await.map_err(causes::confirm)?;
+        let (handle, processor) = start_processor(config, data, &journal).await?;
+        catch_up(&journal, &views).await?;
+        let (issuer, sandbox) = open_issuer(config, data, &master, &vault)?;
         Ok(Self { journal, vault, views, handle, processor, issuer, sandbox, queue })
     }
 

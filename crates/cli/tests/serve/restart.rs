@@ -149,6 +149,65 @@ async fn a_tail_that_is_cut_after_a_clean_stop_is_missed_by_the_signed_head() {
     assert_eq!(server.wallet("alice", "USD").await, 9_892_00);
 }
 
+/// After a kill no head is signed and a cut end looks like a torn one. The settlement's queue still remembers.
+#[tokio::test]
+async fn a_tail_that_is_cut_after_a_kill_is_missed_by_the_settlements_queue_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start(&data);
+    let segment = std::fs::read_dir(data.join("ledger/journal/p00000")).unwrap().next().unwrap().unwrap().path();
+    let before = std::fs::read(&segment).unwrap();
+    let end = before.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let card = server.card("alice", "100").await;
+    for _ in 0..3 {
+        let path = format!("/users/alice/cards/{card}/topup");
+        send(server.dashboard(Method::POST, &path).body(r#"{"amount": 10.00}"#), 200).await;
+    }
+    server.kill();
+    let (journal, right) = (data.join("ledger/journal"), dir.path().join("right"));
+    copy(&journal, &right);
+
+    // When the views are gone and the journal is cut back to before the card
+    let bytes = std::fs::read(&segment).unwrap();
+    let mut cut = bytes.clone();
+    cut[end..].fill(0);
+    assert!(cut != bytes);
+    std::fs::write(&segment, &cut).unwrap();
+    std::fs::remove_dir_all(data.join("views")).unwrap();
+    // then it is refused, and again if it is tried again
+    for _ in 0..2 {
+        let (code, said) = fails(&mut serve_demo(&data));
+        assert_eq!(code, 5, "{said}");
+        assert!(said.contains("acknowledged records are lost"), "{said}");
+        assert!(said.contains("what to do: "), "{said}");
+        assert!(std::fs::read(&segment).unwrap() == cut, "written over");
+    }
+
+    // When it was written over while nobody remembered, and the queue comes back
+    let queue = data.join("settlement.redb");
+    let kept = dir.path().join("kept.redb");
+    std::fs::rename(&queue, &kept).unwrap();
+    let server = Server::start(&data);
+    for _ in 0..5 {
+        server.card("bob", "25").await;
+    }
+    server.kill();
+    let other = std::fs::read(&segment).unwrap();
+    std::fs::rename(&kept, &queue).unwrap();
+    std::fs::remove_dir_all(data.join("views")).unwrap();
+    // then it is found to be another history, and left alone
+    let (code, said) = fails(&mut serve_demo(&data));
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("this is another history"), "{said}");
+    assert!(std::fs::read(&segment).unwrap() == other, "written over");
+
+    // When the right one is put back, then all is well
+    std::fs::remove_dir_all(&journal).unwrap();
+    std::fs::rename(&right, &journal).unwrap();
+    let server = Server::start(&data);
+    assert_eq!(minor(&server.listed("alice", &card).await["balance"]), 130_00);
+}
+
 #[tokio::test]
 async fn a_changed_byte_in_the_journal_is_named_and_nothing_is_written_over() {
     let dir = tempfile::tempdir().unwrap();

@@ -258,17 +258,6 @@ impl Queue for Embedded {
         Ok(())
     }
 
-    async fn clear(&self) -> Result<(), Error> {
-        self.write("emptying it", Durability::Immediate, |transaction| {
-            transaction.open_table(ITEMS)?.retain(|_, _| false)?;
-            transaction.open_table(REACHED)?.retain(|_, _| false)?;
-            Ok(())
-        })
-        .await?;
-        self.index().clear();
-        Ok(())
-    }
-
     fn depth(&self) -> Depth {
         self.index().depth()
     }

@@ -68,11 +68,6 @@ impl Index {
         self.slots.values().map(|slot| &slot.stored).filter(|stored| stored.death.is_some())
     }
 
-    /// Forgets all. The count goes on, so that a lease from before is not taken for a new one.
-    pub(super) fn clear(&mut self) {
-        *self = Self { count: self.count, ..Self::default() };
-    }
-
     /// Adds an item, or gives it another place: to be taken from `at` on, or `None`: lying still.
     pub(super) fn place(&mut self, stored: Stored, at: Option<Instant>) {
         let id = stored.item.id();

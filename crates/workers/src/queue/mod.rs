@@ -147,9 +147,6 @@ pub trait Queue: Clone + Send + Sync + 'static {
     /// Takes a dead letter away. If the engine still lists its work, the sweeper brings it back as a new item.
     fn discard(&self, id: ItemId) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Forgets everything: the journal is another one than the queue remembers.
-    fn clear(&self) -> impl Future<Output = Result<(), Error>> + Send;
-
     /// How many items there are.
     fn depth(&self) -> Depth;
 }

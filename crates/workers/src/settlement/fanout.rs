@@ -2,8 +2,8 @@
 //! which brings back what has no item.
 //!
 //! The position is stored with the items before it, never ahead of them. A queue that never knew a position begins at the
-//! head: what is older, the sweeper brings. A queue that remembers another history is emptied; a journal shorter than the
-//! queue remembers is an error.
+//! head: what is older, the sweeper brings. A journal without the record that the queue remembers has lost what was
+//! acknowledged, and is an error.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use florin_engine::{
     event::Event,
     ids::{CardId, Position, RequestId, request_id},
 };
-use florin_journal::{Error as JournalError, Kind as RecordKind, PartitionId, Provider, Reader, Record};
+use florin_journal::{Kind as RecordKind, PartitionId, Provider, Reader, Record};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -90,20 +90,10 @@ impl<E: Engine, P: Provider, Q: Queue> Fanout<E, P, Q> {
 
     /// The index of the first record to follow.
     async fn begin(&self) -> Result<u64, Error> {
-        let partition = PartitionId(self.partition);
-        if let Some(checkpoint) = self.queue.reached(self.partition).await? {
-            match self.provider.confirm(partition, checkpoint.index, checkpoint.hash).await {
-                Ok(()) => return Ok(checkpoint.index + 1),
-                Err(JournalError::Mismatch { .. }) => {
-                    tracing::warn!(
-                        partition = self.partition,
-                        "the work queue remembers another history and is emptied"
-                    );
-                    self.queue.clear().await?;
-                }
-                Err(error) => return Err(error.into()),
-            }
+        if let Some(checkpoint) = remembered(&self.provider, &self.queue, self.partition).await? {
+            return Ok(checkpoint.index + 1);
         }
+        let partition = PartitionId(self.partition);
         let head = self.provider.head(partition).await?;
         let checkpoint = Checkpoint { index: head.index, hash: head.hash };
         self.enqueue(Vec::new(), Some((self.partition, checkpoint))).await?;
@@ -185,6 +175,21 @@ impl<E: Engine, P: Provider, Q: Queue> Fanout<E, P, Q> {
         }
         Ok(())
     }
+}
+
+/// What the queue remembers of a partition, once the journal is found to have it.
+///
+/// The queue is of this very ledger: one of another was emptied when it was opened.
+pub(super) async fn remembered<P: Provider, Q: Queue>(
+    provider: &P,
+    queue: &Q,
+    partition: u16,
+) -> Result<Option<Checkpoint>, Error> {
+    let reached = queue.reached(partition).await?;
+    if let Some(checkpoint) = reached {
+        provider.confirm(PartitionId(partition), checkpoint.index, checkpoint.hash).await?;
+    }
+    Ok(reached)
 }
 
 fn checkpoint(record: &Record) -> Checkpoint {

@@ -120,6 +120,18 @@ impl fmt::Debug for Options {
 pub struct Settlement;
 
 impl Settlement {
+    /// Finds out whether the journal has what the queue remembers of it. Ask before anything is written to the journal:
+    /// a journal that has lost its end would be written over, and the loss could not be seen any more.
+    ///
+    /// [`Error::Journal`] with `Shorter` or `Mismatch`: acknowledged records are lost. A queue that lags behind the loss
+    /// cannot know of it.
+    pub async fn confirm<P: Provider, Q: Queue>(provider: &P, queue: &Q) -> Result<(), Error> {
+        for partition in 0..provider.ledger().partitions {
+            fanout::remembered(provider, queue, partition).await?;
+        }
+        Ok(())
+    }
+
     /// Runs until `shutdown` resolves, and then until every consumer has finished its item or given it back.
     /// Ends earlier only with an error that a restart may mend.
     pub async fn run<E: Engine, P: Provider, Q: Queue>(
