@@ -34,3 +34,40 @@ macro_rules! codes {
         }
     };
 }
+
+/// Declares the kinds of something that is stored: an enum of bodies, each with a code for ever, and how a body is written
+/// and read.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! registry {
+    ($(#[$what:meta])* $kind:ident, $unknown:ident: $($(#[$doc:meta])* $code:literal $name:ident;)*) => {
+        $(#[$what])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum $kind { $($(#[$doc])* $name($name),)* }
+
+        impl $kind {
+            /// The stored code.
+            pub const fn code(&self) -> u16 {
+                match self { $(Self::$name(_) => $code,)* }
+            }
+
+            /// The name, for people.
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => stringify!($name),)* }
+            }
+
+            pub(crate) fn body(&self, out: &mut alloc::vec::Vec<u8>) {
+                match self { $(Self::$name(body) => $crate::codec::append(body, out),)* }
+            }
+
+            pub(crate) fn from_body(code: u16, version: u8, body: &[u8]) -> Result<Self, $crate::codec::Error> {
+                match (code, version) {
+                    $(($code, 1) => $crate::codec::whole(body).map(Self::$name),)*
+                    _ => Err($crate::codec::Error::$unknown { code, version }),
+                }
+            }
+        }
+
+        $(impl From<$name> for $kind { fn from(body: $name) -> Self { Self::$name(body) } })*
+    };
+}

@@ -6,10 +6,11 @@
 use alloc::vec::Vec;
 
 use crate::{
-    appeals, authorizations, clearings,
+    appeals,
+    apply::At,
+    authorizations, clearings,
     command::{Admitted, Class, Command},
     event::{Checkpointed, Event},
-    evolve::At,
     fees, funding,
     ids::{AccountId, AuthorizationId, CardId, Position},
     issue, lifecycle,

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    account::Invoice,
     command::{CreateInvoice, ExpireInvoice, IssueCard, text_fits},
     decide::{Case, Verdict},
     event::{Event, InvoiceCreated, InvoiceExpired},
@@ -12,7 +13,6 @@ use crate::{
     money::{Asset, Country, Minor, Rounding, share},
     policy::{CardKind, Policy},
     reject::{Field, Reason, Reject},
-    state::Invoice,
 };
 
 /// What a fee is for; each is a revenue account of its own.

@@ -12,7 +12,9 @@ extern crate alloc;
 
 mod codes;
 
+mod account;
 mod appeals;
+mod apply;
 mod authorizations;
 mod clearings;
 mod funding;

@@ -193,9 +193,9 @@ pub struct Policy {
     pub deliveries: Vec<Delivery>,
     /// Spans of time.
     pub spans: Spans,
-    /// Cards that are neither Cancelled nor Expired a user may have, requests included [5].
+    /// Cards that are neither Cancelled nor Expired a user may have, requests included (demo: 5).
     pub cards_max: u16,
-    /// Wrong activation tries that block a card [5].
+    /// Wrong activation tries that block a card (demo: 5).
     pub activation_tries_max: u8,
     /// Remembered outcomes an account may have at a time.
     pub remembered_max: u32,
