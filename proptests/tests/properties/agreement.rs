@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::steps::{Step, Table, step};
+use crate::steps::{Step, Table, change_step, step};
 
 /// How many cases each property runs: few by default, more by `PROPTEST_CASES`.
 pub fn cases() -> u32 {
@@ -32,6 +32,18 @@ proptest! {
                 table.take(&Step::NoPin { card: 0, amount: hundreds * 100 });
             }
         }
+        for step in &steps {
+            table.take(step);
+        }
+        table.world.audit();
+    }
+
+    /// One card, and nothing but changes of it: what overtakes what, what is refused, and what is asked for again.
+    #[test]
+    fn changes_overtake_as_the_documents_say(steps in prop::collection::vec(change_step(), 1..60)) {
+        let mut table = Table::new();
+        table.take(&Step::Issue { user: 0, amount: 20_000, mobile: false, physical: false, expiry: 2 });
+        table.take(&Step::Settle { card: 0, refused: false });
         for step in &steps {
             table.take(step);
         }

