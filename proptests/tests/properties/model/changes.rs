@@ -1,0 +1,182 @@
+//! Changes of status: who may ask, what overtakes what, and what settling one comes to.
+
+use florin_engine::{
+    command::{Class, Outcome},
+    ids::{CardId, RequestId},
+    policy::CardKind,
+    reject::Reason,
+    terms::{Change, Status},
+};
+
+use super::{Asked, CHANGE_MS, Pending, User, Verdict, Waiting, no};
+
+impl User {
+    pub fn change_status(&mut self, now: u64, id: CardId, class: Class, change: Change) -> Verdict {
+        use Status::{Active, Blocked, Frozen, NotActivated, PreCancel};
+        let user_asks = class == Class::User;
+        let card = self.cards.get_mut(&id).unwrap();
+        // By ops, unblocking a card that closes lifts the fraud mark that keeps it from closing.
+        if change == Change::Unblock && matches!(card.status, PreCancel | Status::Expired) && card.fraud {
+            card.fraud = false;
+            self.close_if_due(id);
+            return Ok(None);
+        }
+        let blocks = matches!(change, Change::Block | Change::BlockForFraud);
+        let waits = card.pending.as_ref().map(|pending| match pending.what {
+            Waiting::Status(asked) => strength(asked.what),
+            Waiting::Limits { .. } => 0,
+            Waiting::Issue => u8::MAX,
+        });
+        // What is so already can be asked for again over something on its way that would end it: by ops whatever is
+        // weaker, by the issuer an unblock.
+        let again = match class {
+            Class::Ops => waits.is_some_and(|waits| strength(change) > waits),
+            Class::Network => card.asked().is_some_and(|asked| asked.what == Change::Unblock),
+            _ => false,
+        };
+        let target = match (change, card.status) {
+            (Change::Freeze, Active) => Frozen,
+            (Change::Freeze, Frozen) if again => Frozen,
+            (_, Blocked) if blocks && again => Blocked,
+            (Change::Thaw, Frozen) => Active,
+            (_, Active | Frozen) if blocks => Blocked,
+            (_, NotActivated) if blocks && class == Class::Network => Blocked,
+            (Change::BlockForFraud, Blocked) if !card.fraud => Blocked,
+            (Change::Unblock, Blocked) => card.before_block,
+            (Change::Cancel, Blocked) if card.fraud && user_asks => return no(Reason::FraudBlock),
+            (Change::Cancel, Active | Frozen | Blocked) => PreCancel,
+            (Change::Cancel, NotActivated) if !user_asks => PreCancel,
+            _ => {
+                let mut reasons = vec![Reason::InvalidStatus, Reason::NothingToChange];
+                reasons.extend((card.fraud && user_asks).then_some(Reason::FraudBlock));
+                reasons.extend(waits.map(|_| Reason::ChangePending));
+                return Err(reasons);
+            }
+        };
+        if class == Class::Network {
+            // What the issuer says it has done is so at once. Only a pending cancel goes on, unless it is the user's and
+            // the block is for fraud.
+            let goes_on = card
+                .asked()
+                .is_some_and(|asked| asked.what == Change::Cancel && (asked.by_ops || change == Change::Block));
+            card.block(change == Change::BlockForFraud);
+            if !goes_on {
+                card.pending = None;
+            }
+            return Ok(None);
+        }
+        if let Some(waits) = waits {
+            let overtakes = class == Class::Ops && change.reduces_risk();
+            if !overtakes || strength(change) < waits {
+                return no(Reason::ChangePending);
+            }
+            if strength(change) == waits {
+                return no(Reason::NothingToChange);
+            }
+        }
+        if card.status == Blocked && change == Change::BlockForFraud && !card.fraud {
+            card.pending = None;
+            card.block(true);
+            return Ok(None);
+        }
+        let mut overtaken = card.pending.take().map_or(vec![], |pending| match pending.what {
+            Waiting::Status(asked) => pending.overtaken.into_iter().chain([asked]).collect(),
+            _ => vec![],
+        });
+        overtaken.retain(|asked| asked.what.reduces_risk());
+        card.pending = Some(Pending {
+            request: None,
+            deadline: now + CHANGE_MS,
+            told: false,
+            what: Waiting::Status(Asked { what: change, target, by_ops: class == Class::Ops }),
+            overtaken,
+        });
+        Ok(None)
+    }
+
+    /// Returns the fees that are given back, and what the wallet gets in all.
+    pub fn settle(
+        &mut self,
+        now: u64,
+        id: CardId,
+        request: RequestId,
+        outcome: &Outcome,
+    ) -> Result<(i128, i128), Vec<Reason>> {
+        let card = self.cards.get_mut(&id).unwrap();
+        let Some(pending) = card.pending.clone().filter(|pending| pending.request == Some(request)) else {
+            return Ok((0, 0));
+        };
+        match (pending.what, outcome) {
+            // Past its deadline it is being given up: what is made late is terminated, and only a refusal returns the money.
+            (Waiting::Issue, Outcome::Issued(_)) if pending.told => {}
+            (Waiting::Issue, Outcome::Issued(issued)) => {
+                card.pending = None;
+                (card.last4, card.expiry) = (issued.last4, issued.expiry);
+                card.status = if card.kind == CardKind::Virtual { Status::Active } else { Status::NotActivated };
+            }
+            (Waiting::Issue, Outcome::Refused(_)) => {
+                card.pending = None;
+                card.status = Status::Cancelled;
+                card.balance -= card.taken.0;
+                card.returned = true;
+                return Ok((card.taken.1, card.taken.0 + card.taken.1));
+            }
+            (Waiting::Status(Asked { what, target, .. }), Outcome::Done) => {
+                match what {
+                    Change::Block | Change::BlockForFraud => card.block(what == Change::BlockForFraud),
+                    Change::Unblock => {
+                        card.fraud = false;
+                        card.tries = 0;
+                    }
+                    _ => {}
+                }
+                card.pending = None;
+                card.status = target;
+                self.close_if_due(id);
+            }
+            (Waiting::Limits { target, .. }, Outcome::Done) => {
+                card.pending = None;
+                card.limits = target;
+            }
+            // What was overtaken is asked for again, unless the card has come to that, or further, by now.
+            (Waiting::Status(_), Outcome::Refused(_)) => {
+                let mut overtaken = pending.overtaken;
+                overtaken.retain(|asked| rank(asked.target) > rank(card.status));
+                card.pending = overtaken.pop().map(|asked| Pending {
+                    request: None,
+                    deadline: now + CHANGE_MS,
+                    told: false,
+                    what: Waiting::Status(asked),
+                    overtaken,
+                });
+            }
+            (Waiting::Limits { before, .. }, Outcome::Refused(_)) => {
+                card.pending = None;
+                card.limits = before;
+            }
+            _ => return Err(vec![Reason::InvalidField]),
+        }
+        Ok((0, 0))
+    }
+}
+
+/// Of changes by ops, the stronger overtakes the weaker.
+fn strength(change: Change) -> u8 {
+    match change {
+        Change::Thaw | Change::Unblock => 0,
+        Change::Freeze => 1,
+        Change::Block => 2,
+        Change::Cancel => 3,
+        Change::BlockForFraud => 4,
+    }
+}
+
+/// How little a card can do.
+fn rank(status: Status) -> u8 {
+    match status {
+        Status::Active => 0,
+        Status::Frozen => 1,
+        Status::Blocked => 2,
+        _ => 3,
+    }
+}
