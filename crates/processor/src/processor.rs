@@ -1,18 +1,19 @@
 //! Starting and stopping: recovers each partition, then runs its loop on a thread of its own.
 
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use florin_engine::money::Asset;
 use florin_journal::{PartitionId, Provider, Writer};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::handle::Handle;
 use crate::lanes::{Inbox, Question, lanes};
 use crate::options::Options;
 use crate::partition::Loop;
-use crate::recovery::{self, recover};
+use crate::recovery::{self, Recovered, recover};
 use crate::snapshotter::{Requests, Snapshotter};
 
 /// Why a processor did not start, or has stopped by itself. The process should exit: nothing is retried.
@@ -37,7 +38,7 @@ pub enum Error {
     /// No thread could be started.
     #[error("no thread could be started")]
     Thread(#[source] std::io::Error),
-    /// A partition's thread ended without saying why.
+    /// A partition's loop broke down: a defect of the program. What was in flight may be durable or not.
     #[error("the loop of partition {0} panicked")]
     Panicked(PartitionId),
 }
@@ -53,7 +54,8 @@ pub struct Running {
 }
 
 impl<P: Provider> Processor<P> {
-    /// Recovers and claims `partitions`, all at once, and runs their loops. Resolves when every one can decide.
+    /// Recovers `partitions`, all at once, then claims them and runs their loops. Resolves when every one can decide. If
+    /// one cannot be recovered, none is claimed: nothing is written to a journal of which a part does not fit.
     pub async fn start(
         provider: P,
         partitions: impl IntoIterator<Item = PartitionId>,
@@ -80,20 +82,41 @@ impl<P: Provider> Processor<P> {
         let (ends, ended) = mpsc::unbounded_channel();
         let mut running = Running { loops: Vec::new(), ended, snapshotter };
         let mut ready = Vec::new();
+        let mut recovering = Vec::new();
+        let (claim, may_claim) = watch::channel(false);
         for (partition, questions, inbox) in inboxes {
             let (started, starting) = oneshot::channel();
             ready.push((partition, starting));
-            let seat = Seat { partition, inbox, requests: requests.clone(), options: Arc::clone(&options), started };
+            let (recovered, recovery) = oneshot::channel();
+            recovering.push(recovery);
+            let seat = Seat {
+                partition,
+                inbox,
+                requests: requests.clone(),
+                options: Arc::clone(&options),
+                recovered,
+                may_claim: may_claim.clone(),
+                started,
+            };
             match seat.run(provider.clone(), ends.clone()) {
                 Ok(thread) => running.loops.push((partition, questions, thread)),
                 Err(error) => {
-                    drop((requests, ready));
+                    drop((requests, ready, claim));
                     running.end().await;
                     return Err(Error::Thread(error));
                 }
             }
         }
         drop((requests, ends));
+        let mut all = true;
+        for recovery in recovering {
+            all &= recovery.await.is_ok();
+        }
+        if all {
+            claim.send_replace(true);
+        }
+        // Who waits for a leave that does not come, now gives up.
+        drop(claim);
         let mut failure = None;
         for (partition, starting) in ready {
             let started = starting.await.unwrap_or(Err(Error::Panicked(partition)));
@@ -155,6 +178,10 @@ struct Seat {
     inbox: Inbox,
     requests: Option<Requests>,
     options: Arc<Options>,
+    /// Told once the partition is recovered; dropped if it cannot be.
+    recovered: oneshot::Sender<()>,
+    /// True once every partition is recovered; gone if one cannot be.
+    may_claim: watch::Receiver<bool>,
     started: oneshot::Sender<Result<(), Error>>,
 }
 
@@ -167,16 +194,36 @@ impl Seat {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         thread::Builder::new().name(format!("processor-{}", self.partition)).spawn(move || {
             let partition = self.partition;
+            let gate = Arc::clone(&self.inbox.gate);
             // Unconstrained: the loop has this thread to itself, and takes its own turns.
-            let ended = runtime.block_on(tokio::task::unconstrained(self.sit(provider)));
+            let sitting = || runtime.block_on(tokio::task::unconstrained(self.sit(provider)));
+            // Unwind safe: nothing of what it left half done is looked at again.
+            let ended = catch_unwind(AssertUnwindSafe(sitting)).unwrap_or_else(|_| {
+                let panicked = Error::Panicked(partition);
+                gate.stopped.get_or_init(|| panicked.to_string());
+                Err(panicked)
+            });
             // Nobody listens if the handle to it was dropped.
             let _ = ends.send((partition, ended));
         })
     }
 
     async fn sit<P: Provider>(self, provider: P) -> Result<(), Error> {
-        let Self { partition, inbox, requests, options, started } = self;
-        match recover_and_claim(&provider, partition, &options).await {
+        let Self { partition, inbox, requests, options, recovered: told, mut may_claim, started } = self;
+        let recovered = match recover_and_check(&provider, partition, &options).await {
+            Ok(recovered) => recovered,
+            Err(error) => {
+                let _ = started.send(Err(error));
+                return Ok(());
+            }
+        };
+        let _ = told.send(());
+        if may_claim.wait_for(|may| *may).await.is_err() {
+            // Another partition's failure is what is told.
+            let _ = started.send(Ok(()));
+            return Ok(());
+        }
+        match claim(&provider, recovered, &options).await {
             Ok((recovered, writer)) => {
                 // The provider is not needed beyond this: the writer holds what it must.
                 drop(provider);
@@ -195,17 +242,24 @@ impl Seat {
 }
 
 /// Everything is checked before the claim, so that a journal that does not fit is not written to.
-async fn recover_and_claim<P: Provider>(
+async fn recover_and_check<P: Provider>(
     provider: &P,
     partition: PartitionId,
     options: &Options,
-) -> Result<(recovery::Recovered, P::Writer), Error> {
-    let progress = options.progress.as_ref();
-    let mut recovered = recover(provider, partition, options.snapshots.as_deref(), progress).await?;
+) -> Result<Recovered, Error> {
+    let recovered = recover(provider, partition, options.snapshots.as_deref(), options.progress.as_ref()).await?;
     recovered.check_rules()?;
-    let writer = provider.claim(partition).await?;
+    Ok(recovered)
+}
+
+async fn claim<P: Provider>(
+    provider: &P,
+    mut recovered: Recovered,
+    options: &Options,
+) -> Result<(Recovered, P::Writer), Error> {
+    let writer = provider.claim(recovered.partition).await?;
     // An earlier owner may have written on until the claim.
-    recovered.follow(provider, writer.head().index, progress, || false).await?;
+    recovered.follow(provider, writer.head().index, options.progress.as_ref(), || false).await?;
     recovered.check_rules()?;
     Ok((recovered, writer))
 }
