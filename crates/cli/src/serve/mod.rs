@@ -4,6 +4,7 @@
 //! views, the workers; the listeners answer last. End: listeners stop accepting and drain, the workers stop, the processor
 //! decides, writes and answers what it holds, the views follow to the end. What stops by itself ends the process.
 
+mod connections;
 mod demo;
 mod letters;
 mod routers;

@@ -19,7 +19,7 @@ use florin_workers::{Clock, Settlement, clock, queue, settlement};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
 
-use super::{Running, Tasks, letters, routers};
+use super::{Running, Tasks, connections, letters, routers};
 use crate::command::ledger;
 use crate::config::{self, Config};
 use crate::data::{Content, Data};
@@ -116,17 +116,19 @@ impl Stack {
         let mut listeners = Tasks::new();
         let (public_router, ops_router) = routers::both(config, ports, metrics)?;
         let drain = Duration::from_millis(config.gateway.drain_ms);
-        let mut listen = |listener: TcpListener, router| {
+        let (public_most, ops_most) = connections::bounds();
+        let mut listen = |listener: TcpListener, router, connections| {
             let failed = |cause| Failure::new(Exit::Stopped, "a listener failed").because(cause);
             let address = listener.local_addr().map_err(failed)?;
             let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
-            let served = http_serve::serve(listener, router, drain, listeners.told());
+            let settings = http_serve::Settings { drain, connections, ..http_serve::Settings::default() };
+            let served = http_serve::serve_with(listener, router, settings, listeners.told());
             listeners.spawn(async move { served.await.map_err(failed) });
             Ok::<_, Failure>(address)
         };
         Ok(Running {
-            public: listen(public, public_router)?,
-            ops: listen(ops, ops_router)?,
+            public: listen(public, public_router, public_most)?,
+            ops: listen(ops, ops_router, ops_most)?,
             listeners,
             workers,
             views,
