@@ -190,6 +190,31 @@ async fn a_letter_that_must_arrive_is_tried_again_and_stays_a_letter_until_done(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_letter_that_is_being_tried_is_neither_retried_nor_dropped() {
+    let world = World::new();
+    let queue = world.queue();
+    // Given a letter that is tried once more, and a later change of the same card
+    queue.enqueue(vec![item(1, 1)], None).await.unwrap();
+    let lease = ready(&queue).await.unwrap();
+    queue.bury(lease, death("no answer"), Some(Duration::from_secs(1))).await.unwrap();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let trying = ready(&queue).await.unwrap();
+    assert!(trying.dead);
+    let id = trying.item.id();
+    queue.enqueue(vec![item(1, 2)], None).await.unwrap();
+    // when ops retry or drop it meanwhile, then they are told so,
+    assert!(matches!(queue.retry(id).await, Err(Error::Leased(leased)) if leased == id));
+    assert!(matches!(queue.discard(id).await, Err(Error::Leased(leased)) if leased == id));
+    // no second item of the card is taken,
+    assert!(ready(&queue).await.is_none());
+    // and the lease holds.
+    queue.bury(trying, death("no answer again"), Some(Duration::from_mins(5))).await.unwrap();
+    queue.retry(id).await.unwrap();
+    let again = ready(&queue).await.unwrap();
+    assert_eq!((again.item.id(), again.tries, again.dead), (id, 0, false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn ops_retry_and_drop_letters_and_nothing_else() {
     let queue = World::new().queue();
     queue.enqueue(vec![item(1, 2), item(2, 2), item(3, 2)], None).await.unwrap();

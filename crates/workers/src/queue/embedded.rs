@@ -105,6 +105,21 @@ impl Embedded {
         .await
     }
 
+    /// A dead letter that nobody can take until it has a new place.
+    fn aside(&self, id: ItemId) -> Result<Stored, Error> {
+        // One whose lease is over is nobody's, though no `take` has noticed yet.
+        let mut index = self.index();
+        index.expire(Instant::now());
+        index.aside(id)
+    }
+
+    /// Puts a letter that was laid aside where it may be tried again, if it is to be.
+    fn restore(&self, letter: Stored) {
+        let again = letter.death.as_ref().is_some_and(|death| death.again);
+        self.index().place(letter, again.then(Instant::now));
+        self.inner.changed.notify_waiters();
+    }
+
     fn held(&self, lease: &Lease) -> Result<Stored, Error> {
         self.index().held(lease).cloned()
     }
@@ -235,9 +250,12 @@ impl Queue for Embedded {
     }
 
     async fn retry(&self, id: ItemId) -> Result<(), Error> {
-        let mut stored = self.index().letter(id)?.clone();
-        (stored.tries, stored.death) = (0, None);
-        self.store("retrying a dead letter", Durability::Immediate, &stored).await?;
+        let letter = self.aside(id)?;
+        let stored = Stored { tries: 0, death: None, ..letter.clone() };
+        if let Err(error) = self.store("retrying a dead letter", Durability::Immediate, &stored).await {
+            self.restore(letter);
+            return Err(error);
+        }
         let mut index = self.index();
         index.letter(id)?;
         index.place(stored, Some(Instant::now()));
@@ -247,13 +265,19 @@ impl Queue for Embedded {
     }
 
     async fn discard(&self, id: ItemId) -> Result<(), Error> {
-        self.index().letter(id)?;
-        self.write("dropping a dead letter", Durability::Immediate, move |transaction| {
+        let letter = self.aside(id)?;
+        let dropped = self.write("dropping a dead letter", Durability::Immediate, move |transaction| {
             transaction.open_table(ITEMS)?.remove(id.bytes())?;
             Ok(())
-        })
-        .await?;
-        self.index().remove(&id);
+        });
+        if let Err(error) = dropped.await {
+            self.restore(letter);
+            return Err(error);
+        }
+        let mut index = self.index();
+        index.letter(id)?;
+        index.remove(&id);
+        drop(index);
         self.inner.changed.notify_waiters();
         Ok(())
     }

@@ -137,6 +137,16 @@ impl Index {
         stored.filter(|stored| stored.death.is_some()).ok_or(Error::NoLetter(id))
     }
 
+    /// Lays a dead letter aside, so that nobody takes it until it has a new place. Not one that is being tried.
+    pub(super) fn aside(&mut self, id: ItemId) -> Result<Stored, Error> {
+        let stored = self.letter(id)?.clone();
+        if self.slots.get(&id).is_some_and(|slot| matches!(slot.place, Place::Leased { .. })) {
+            return Err(Error::Leased(id));
+        }
+        self.place(stored.clone(), None);
+        Ok(stored)
+    }
+
     pub(super) fn extend(&mut self, lease: &Lease, until: Instant) -> Result<(), Error> {
         self.held(lease)?;
         let id = lease.item.id();
@@ -181,7 +191,7 @@ impl Index {
     }
 
     /// Leases that are over: their items may be taken at once. It counts as a try, as whoever had it may have asked.
-    fn expire(&mut self, now: Instant) {
+    pub(super) fn expire(&mut self, now: Instant) {
         while let Some((_, id)) = self.leases.first().copied().filter(|(until, _)| *until <= now) {
             if let Some(mut stored) = self.remove(&id) {
                 stored.tries = stored.tries.saturating_add(1);

@@ -76,6 +76,9 @@ pub enum Error {
     /// There is no such dead letter.
     #[error("no dead letter {0}")]
     NoLetter(ItemId),
+    /// The dead letter is being tried right now: wait for what becomes of it.
+    #[error("dead letter {0} is being tried right now: wait until that has ended")]
+    Leased(ItemId),
     /// Another process has the file open.
     #[error("{path} is open in another process: stop it first")]
     Locked {
@@ -141,10 +144,12 @@ pub trait Queue: Clone + Send + Sync + 'static {
     /// All dead letters, the oldest death first.
     fn letters(&self) -> impl Future<Output = Result<Vec<Letter>, Error>> + Send;
 
-    /// Brings a dead letter back to life, with no tries.
+    /// Brings a dead letter back to life, with no tries. [`Error::Leased`] while it is being tried: a second item of the
+    /// card would be taken meanwhile.
     fn retry(&self, id: ItemId) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Takes a dead letter away. If the engine still lists its work, the sweeper brings it back as a new item.
+    /// [`Error::Leased`] while it is being tried.
     fn discard(&self, id: ItemId) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// How many items there are.

@@ -143,9 +143,13 @@ impl<E: Engine, P: Provider, Q: Queue> Fanout<E, P, Q> {
             if letter.item.partition != self.partition || standing.contains(&id) {
                 continue;
             }
-            tracing::info!(item = %id, reason = letter.death.reason, "a dead letter is settled otherwise and taken away");
             match self.queue.discard(id).await {
-                Ok(()) | Err(QueueError::NoLetter(_)) => {}
+                Ok(()) => {
+                    let reason = letter.death.reason;
+                    tracing::info!(item = %id, reason, "a dead letter is settled otherwise and taken away");
+                }
+                // One that is being tried finds out for itself.
+                Err(QueueError::NoLetter(_) | QueueError::Leased(_)) => {}
                 Err(error) => return Err(error.into()),
             }
         }

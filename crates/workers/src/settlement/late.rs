@@ -52,8 +52,17 @@ impl<E: Engine> Late<E> {
             Some(account) => account,
             None => match self.standing.of_card(card).await {
                 Ok(Some(work)) => work.account,
-                // Nothing waits for it, and the card has not been worked on of late.
-                _ => return "unknown card",
+                // Nothing waits for it, and the card has not been worked on of late: whose it is cannot be said here.
+                found => {
+                    let unavailable = found.err().map(|error| error.to_string());
+                    tracing::error!(
+                        request = %request,
+                        card = %card.uuid(),
+                        unavailable,
+                        "an answer came late, and whose card it is about is not known: compare the card with the issuer's"
+                    );
+                    return "unknown card";
+                }
             },
         };
         for _ in 0..TRIES_MAX {
