@@ -81,6 +81,8 @@ pub struct Card {
     pub before_block: Status,
     /// Whether a fraud block is open.
     pub fraud: bool,
+    /// Whether a freeze was accepted and is neither done nor refused, whatever took its place meanwhile.
+    pub freeze_asked: bool,
     /// Wrong activation tries.
     pub tries: u8,
     /// Last four digits, once issued.

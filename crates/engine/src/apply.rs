@@ -112,11 +112,11 @@ impl Account {
             Event::CardActivated(event) => self.on_card(event.card, |card| card.status = Status::Active),
             Event::StatusChangeRequested(event) => self.on_card(event.card, |card| {
                 let overtaken = card.overtaken();
+                card.freeze_asked |= event.what == Change::Freeze;
                 let what = Waiting::Status { what: event.what, target: event.target, cause: event.cause, overtaken };
                 card.wait(event.change, event.deadline_ms, now_ms, position, what);
             }),
             Event::StatusChanged(event) => self.on_card(event.card, |card| {
-                let frozen = card.freeze_on_its_way();
                 if !card.keeps_pending(event) {
                     let settles = card.pending.as_ref().is_some_and(
                         |pending| matches!(pending.what, Waiting::Status { target, .. } if target == event.to),
@@ -124,11 +124,13 @@ impl Account {
                     if settles { card.settle() } else { card.pending = None }
                 }
                 if event.to == Status::Blocked && event.from != Status::Blocked {
-                    card.before_block = if frozen { Status::Frozen } else { event.from };
+                    // A block that lands over a freeze is lifted to it.
+                    card.before_block = if card.freeze_asked { Status::Frozen } else { event.from };
                 }
                 if event.from == Status::Blocked && event.to != Status::Blocked {
                     card.tries = 0;
                 }
+                card.freeze_asked = false;
                 card.status = event.to;
                 card.fraud = event.fraud;
             }),
@@ -142,8 +144,10 @@ impl Account {
                 card.settle();
             }),
             Event::ChangeRefused(event) => self.on_card(event.card, |card| {
-                if let Some(Waiting::Limits { before, .. }) = card.pending.as_ref().map(|pending| &pending.what) {
-                    card.limits = *before;
+                match card.pending.as_ref().map(|pending| &pending.what) {
+                    Some(Waiting::Limits { before, .. }) => card.limits = *before,
+                    Some(Waiting::Status { what: Change::Freeze, .. }) => card.freeze_asked = false,
+                    _ => {}
                 }
                 card.pending = None;
             }),
@@ -311,6 +315,7 @@ impl Account {
             status: Status::Requested,
             before_block: Status::Requested,
             fraud: false,
+            freeze_asked: false,
             tries: 0,
             last4: 0,
             expiry: 0,
@@ -427,16 +432,6 @@ impl Card {
             }
             Waiting::Status { overtaken, .. } => overtaken,
             Waiting::Issue { .. } | Waiting::Limits { .. } => None,
-        }
-    }
-
-    /// Whether a freeze was accepted and is not done: a block that comes over it leaves the card frozen once it is lifted.
-    fn freeze_on_its_way(&self) -> bool {
-        match self.pending.as_ref().map(|pending| &pending.what) {
-            Some(Waiting::Status { what, overtaken, .. }) => {
-                *what == Change::Freeze || overtaken.is_some_and(|overtaken| overtaken.what == Change::Freeze)
-            }
-            _ => false,
         }
     }
 

@@ -41,7 +41,7 @@ const fn cause_of(class: Class) -> Cause {
 }
 
 /// Where a change leads from a card's state; `None` where the table has no such arrow.
-fn target(card: &Card, change: Change, class: Class) -> Option<Status> {
+pub(crate) fn target(card: &Card, change: Change, class: Class) -> Option<Status> {
     match (change, card.status) {
         (Change::Freeze, Status::Active | Status::Frozen) => Some(Status::Frozen),
         (Change::Thaw, Status::Frozen | Status::Active) => Some(Status::Active),

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use crate::{
-    command::{ConfirmReconcile, Issued, LapseChange, Outcome, Settle, text_fits},
+    command::{Class, ConfirmReconcile, Issued, LapseChange, Outcome, Settle, text_fits},
     decide::{Case, Verdict},
     event::{
         CardActivated, CardIssued, ChangeLapsed, ChangeOverdue, ChangeRefused, Event, IssuanceAbandoned,
@@ -103,12 +103,16 @@ fn late(card: &Card, command: &Settle) -> Event {
     }
 }
 
-/// A risk-reducing change never reverts by itself: what the refused one took the place of is asked for again.
+/// A risk-reducing change never reverts by itself: what the refused one took the place of is asked for again, where the card's
+/// state still has that arrow; below it, a freeze that nobody has answered.
 fn ask_again(case: &Case<'_>, card: &Card, pending: &Pending, out: &mut Vec<Event>) {
-    let Waiting::Status { overtaken: Some(Overtaken { what, target, cause }), .. } = pending.what else { return };
-    if target == card.status {
-        return;
-    }
+    let Waiting::Status { what: refused, overtaken, .. } = pending.what else { return };
+    let freeze = Overtaken { what: Change::Freeze, target: Status::Frozen, cause: Cause::User };
+    let below = (card.freeze_asked && refused != Change::Freeze).then_some(freeze);
+    let open = |asked: &Overtaken| {
+        asked.target != card.status && lifecycle::target(card, asked.what, Class::Ops) == Some(asked.target)
+    };
+    let Some(Overtaken { what, target, cause }) = overtaken.into_iter().chain(below).find(open) else { return };
     let asserted = out.iter().any(|event| matches!(event, Event::ReconcileStarted(_)));
     let change = card.change + 1 + u32::from(asserted);
     let deadline_ms = case.now_ms.saturating_add(case.policy.spans.change_ms);

@@ -13,7 +13,7 @@ use florin_engine::{
 use proptest::prelude::*;
 
 use crate::{
-    model::{Answer, Model, Pending, Phase, Waiting},
+    model::{Answer, Model, Phase, Waiting},
     policy::{DAY, USD, gb},
     world::{Told, World},
 };
@@ -518,9 +518,6 @@ impl Table {
                 let Some((request, what)) = pending.and_then(|pending| Some((pending.request?, pending.what))) else {
                     return;
                 };
-                if refused && self.frozen_below_a_block(account, card) {
-                    return;
-                }
                 let outcome = match (what, refused) {
                     (_, true) => Outcome::Refused(RefusalCode::Declined),
                     (Waiting::Issue, false) => self.issued(card),
@@ -544,9 +541,6 @@ impl Table {
             }
             Step::Change { card, change, class } => {
                 let Some((account, card, _)) = newest(&self.cards, card) else { return };
-                if class == Class::Ops && self.overtaken_below(account, card) {
-                    return;
-                }
                 self.ask(account, class, command::ChangeStatus { card, change, reason: Sealed::NONE });
             }
             Step::Limits { card, which, amount, ops } => {
@@ -687,21 +681,6 @@ impl Table {
                 }
             }
         }
-    }
-
-    /// Whether a blocked card has a cancel pending that overtook a freeze. Refused, the engine asks for the freeze again, and
-    /// that would end the block, which by the documents only ops do: it is not refused.
-    fn frozen_below_a_block(&self, account: AccountId, card: CardId) -> bool {
-        let card = &self.model.users[&account].cards[&card];
-        let freeze = |pending: &Pending| pending.overtaken.iter().any(|asked| asked.what == Change::Freeze);
-        card.status == Status::Blocked && card.pending.as_ref().is_some_and(freeze)
-    }
-
-    /// Whether a change is pending that overtook another. The engine remembers one overtaken change, the documents (a
-    /// risk-reducing change never reverts by itself) all: a third in line is not asked for.
-    fn overtaken_below(&self, account: AccountId, card: CardId) -> bool {
-        let pending = self.model.users[&account].cards[&card].pending.as_ref();
-        pending.is_some_and(|pending| !pending.overtaken.is_empty())
     }
 
     /// An authorization that was reversed before it came, or one that is new.

@@ -389,3 +389,44 @@ fn an_overtaken_freeze_is_asked_for_again_or_outlives_the_block() {
         world.audit();
     }
 }
+
+#[test]
+fn a_freeze_below_two_stronger_changes_is_not_forgotten() {
+    let refused = || Outcome::Refused(RefusalCode::Declined);
+    let mut world = World::new();
+    let alice = world.user(1);
+    let card = world.active_card(alice, usd(100));
+    world.change(alice, Class::User, card, Change::Freeze).events();
+    world.change(alice, Class::Ops, card, Change::Block).events();
+    world.change(alice, Class::Ops, card, Change::BlockForFraud).events();
+    // Refused one after the other: each leaves what is below it.
+    world.settle(alice, card, refused()).events();
+    world.settle(alice, card, refused()).events();
+    world.done(alice, card);
+    assert_eq!(world.status(alice, card), Status::Frozen);
+    world.audit();
+
+    let card = world.active_card(alice, usd(100));
+    world.change(alice, Class::User, card, Change::Freeze).events();
+    world.change(alice, Class::Ops, card, Change::Block).events();
+    world.change(alice, Class::Ops, card, Change::BlockForFraud).events();
+    world.done(alice, card);
+    world.changed(alice, Class::Ops, card, Change::Unblock);
+    assert_eq!(world.status(alice, card), Status::Frozen, "lifted to the freeze below it");
+}
+
+#[test]
+fn a_refused_cancel_does_not_lift_the_issuers_block() {
+    let mut world = World::new();
+    let alice = world.user(1);
+    let card = world.active_card(alice, usd(100));
+    world.change(alice, Class::User, card, Change::Freeze).events();
+    world.change(alice, Class::Ops, card, Change::Cancel).events();
+    world.change(alice, Class::Network, card, Change::BlockForFraud).events();
+    world.settle(alice, card, Outcome::Refused(RefusalCode::Declined)).events();
+    let now = world.card(alice, card);
+    assert_eq!((now.status, now.fraud, now.pending), (Status::Blocked, true, None));
+    world.changed(alice, Class::Ops, card, Change::Unblock);
+    assert_eq!(world.status(alice, card), Status::Frozen);
+    world.audit();
+}
