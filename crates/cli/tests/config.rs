@@ -104,6 +104,15 @@ fn the_environment_overrides_the_file_and_is_checked_too() {
 }
 
 #[test]
+fn no_burst_goes_with_no_rate_and_only_with_that() {
+    let (code, said) = check("[limits]\nrequests_per_second = 0\nburst = 0", &[]);
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = check("[limits]\nrequests_per_second = 5\nburst = 0", &[]);
+    assert_eq!(code, 3);
+    assert!(said.contains("`limits.burst` must be 1 to 10000000, not 0"), "{said}");
+}
+
+#[test]
 fn a_minted_key_and_its_lines_are_taken_by_the_configuration() {
     for (args, section) in [
         (["token", "dashboard", "--company", "acme \"x\""], "[[dashboard.keys]]"),

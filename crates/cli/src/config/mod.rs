@@ -103,6 +103,7 @@ pub(crate) struct Gateway {
 pub(crate) struct Limits {
     /// Per API key.
     pub(crate) requests_per_second: u32,
+    /// Of these so many at once; 0 only without a limit per second.
     pub(crate) burst: u32,
     /// Per address.
     pub(crate) failed_authentications_per_minute: u32,

@@ -128,9 +128,12 @@ fn gateway(section: &Section<'_>) -> Gateway {
 
 fn limits(section: &Section<'_>) -> Limits {
     let limit = |key, default| small(section.number(key, 0..=10_000_000, default));
+    let requests_per_second = limit("requests_per_second", 1_000);
+    // No request at all would pass a burst of 0; without a rate there is no burst either.
+    let burst_min = u64::from(requests_per_second > 0);
     let limits = Limits {
-        requests_per_second: limit("requests_per_second", 1_000),
-        burst: small(section.number("burst", 1..=10_000_000, 1_000)),
+        requests_per_second,
+        burst: small(section.number("burst", burst_min..=10_000_000, 1_000)),
         failed_authentications_per_minute: limit("failed_authentications_per_minute", 30),
         reveals_per_minute: limit("reveals_per_minute", 10),
     };

@@ -7,9 +7,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use florin_gateway::http::keys::KeyHash;
-use reqwest::{Method, StatusCode};
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -29,6 +31,10 @@ const DASHBOARD_USERS: [&str; 2] = ["alice", "bob"];
 /// The baas user: chain and address.
 const BAAS_USER: &str = "1:0xf1021f1021f1021f1021f1021f1021f1021f1021";
 const COUNTRY: &str = "GB";
+/// How often a request is sent again that came too soon for the limits, which hold for the demo's key as for any.
+const TRIES_MAX: u32 = 100;
+/// Longest wait before it is.
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// What `demo.json` holds, for scripts.
 #[derive(Serialize, Deserialize)]
@@ -229,19 +235,43 @@ impl Ops<'_> {
         path: &str,
         write: Option<(&str, String)>,
     ) -> Result<(StatusCode, String), Failure> {
+        let broken = |cause| failed("reach its own ops API").because(cause);
+        for _ in 1..TRIES_MAX {
+            let answer = self.request(&method, path, write.as_ref()).await.map_err(broken)?;
+            if answer.status() != StatusCode::TOO_MANY_REQUESTS {
+                return told(answer).await.map_err(broken);
+            }
+            tokio::time::sleep(retry_after(&answer)).await;
+        }
+        told(self.request(&method, path, write.as_ref()).await.map_err(broken)?).await.map_err(broken)
+    }
+
+    async fn request(
+        &self,
+        method: &Method,
+        path: &str,
+        write: Option<&(&str, String)>,
+    ) -> Result<Response, reqwest::Error> {
         let url = format!("{}{path}", self.api.base_url);
-        let mut request = self.client.request(method, url).bearer_auth(&self.api.api_key);
+        let mut request = self.client.request(method.clone(), url).bearer_auth(&self.api.api_key);
         if let Some((key, body)) = write {
             request = request
                 .header("idempotency-key", format!("demo-{key}"))
                 .header("content-type", "application/json")
-                .body(body);
+                .body(body.clone());
         }
-        let broken = |cause| failed("reach its own ops API").because(cause);
-        let answer = request.send().await.map_err(broken)?;
-        let status = answer.status();
-        Ok((status, answer.text().await.map_err(broken)?))
+        request.send().await
     }
+}
+
+async fn told(answer: Response) -> Result<(StatusCode, String), reqwest::Error> {
+    Ok((answer.status(), answer.text().await?))
+}
+
+/// When a request that came too soon may come again.
+fn retry_after(answer: &Response) -> Duration {
+    let told = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    told.map_or(Duration::from_secs(1), Duration::from_secs).min(WAIT_MAX)
 }
 
 fn mint(api: &str) -> Result<String, Failure> {
@@ -257,7 +287,12 @@ fn failed(doing: &str) -> Failure {
 }
 
 fn refused(path: &str, status: StatusCode, body: &str) -> Failure {
-    failed("be set up")
-        .because(format!("{path} answered {status}: {body}"))
-        .advise("this ledger may have been used otherwise: try a fresh directory with --data")
+    let advice = match status {
+        StatusCode::TOO_MANY_REQUESTS => {
+            "raise `limits.requests_per_second`, then start again: it goes on where it was"
+        }
+        status if status.is_server_error() => "read the log, then start again: it goes on where it was",
+        _ => "this ledger may have been used otherwise: try a fresh directory with --data",
+    };
+    failed("be set up").because(format!("{path} answered {status}: {body}")).advise(advice)
 }

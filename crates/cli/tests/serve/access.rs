@@ -33,6 +33,18 @@ async fn too_many_requests_of_a_key_are_told_when_to_come_back() {
     send(server.ops(Method::GET, "/trial-balance"), 200).await;
 }
 
+/// The demo is set up with a key that has limits as any other.
+#[tokio::test]
+async fn the_demo_is_set_up_under_narrow_limits() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut command = serve_demo(&data);
+    command.env("FLORIN_LIMITS_REQUESTS_PER_SECOND", "5");
+    command.env("FLORIN_LIMITS_BURST", "5");
+    let server = Server::start_with(&mut command, &data);
+    server.card("carol", "100").await;
+}
+
 #[tokio::test]
 async fn a_key_opens_its_own_api_only() {
     let dir = tempfile::tempdir().unwrap();
