@@ -1,6 +1,8 @@
 //! The settlement's dead letters as the gateway asks for them: the gateway does not know the workers.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use florin_gateway::ports::{DeadLetter, DeadLetters, Error};
 use florin_workers::queue;
@@ -10,6 +12,11 @@ type Queue = florin_workers::DeadLetters<queue::Embedded>;
 
 /// What the queue is called in the ops API.
 const QUEUE: &str = "settlement";
+
+/// How long it is waited for the end of a try that is under way: two of the usual calls of the issuer.
+const WAIT: Duration = Duration::from_secs(10);
+/// How often is looked.
+const LOOK: Duration = Duration::from_millis(100);
 
 struct Letters {
     letters: Queue,
@@ -32,15 +39,28 @@ impl DeadLetters for Letters {
         let Ok(id) = id.parse() else {
             return Ok(false);
         };
-        found(self.runtime.block_on(self.letters.retry(id)))
+        found(self.runtime.block_on(once_free(|| self.letters.retry(id))))
     }
 
     fn drop(&self, id: &str) -> Result<bool, Error> {
         let Ok(id) = id.parse() else {
             return Ok(false);
         };
-        found(self.runtime.block_on(self.letters.discard(id)))
+        found(self.runtime.block_on(once_free(|| self.letters.discard(id))))
     }
+}
+
+/// Deals with a letter once it is not being tried; if that takes too long, says that it is.
+async fn once_free<F: Future<Output = Result<(), queue::Error>>>(
+    mut deal: impl FnMut() -> F,
+) -> Result<(), queue::Error> {
+    for _ in 0..WAIT.as_millis() / LOOK.as_millis() {
+        match deal().await {
+            Err(queue::Error::Leased(_)) => tokio::time::sleep(LOOK).await,
+            dealt => return dealt,
+        }
+    }
+    deal().await
 }
 
 fn found(done: Result<(), queue::Error>) -> Result<bool, Error> {
