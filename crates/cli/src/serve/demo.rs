@@ -34,7 +34,7 @@ const COUNTRY: &str = "GB";
 /// How often a request is sent again that came too soon for the limits, which hold for the demo's key as for any.
 const TRIES_MAX: u32 = 100;
 /// Longest wait before it is.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// What `demo.json` holds, for scripts.
 #[derive(Serialize, Deserialize)]
