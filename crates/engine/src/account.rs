@@ -81,8 +81,6 @@ pub struct Card {
     pub before_block: Status,
     /// Whether a fraud block is open.
     pub fraud: bool,
-    /// Whether a freeze was accepted and is neither done nor refused, whatever took its place meanwhile.
-    pub freeze_asked: bool,
     /// Wrong activation tries.
     pub tries: u8,
     /// Last four digits, once issued.
@@ -111,6 +109,9 @@ pub struct Card {
     pub usage: Usage,
     /// The change that waits for the issuer.
     pub pending: Option<Box<Pending>>,
+    /// Risk-reducing changes of status that it, and what is below it, took the place of: weakest first. Each is asked for
+    /// again when what is above it is refused.
+    pub overtaken: Vec<Overtaken>,
 }
 
 /// A change that waits for the issuer: shown as PROCESSING over the state.
@@ -150,8 +151,6 @@ pub enum Waiting {
         target: Status,
         /// Who asked.
         cause: Cause,
-        /// The risk-reducing change that it took the place of: asked for again, should this one be refused.
-        overtaken: Option<Overtaken>,
     },
     /// A change of limits.
     Limits {

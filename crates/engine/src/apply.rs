@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::{
     account::{Account, Appeal, Authorization, Card, CardRequest, Invoice, Overtaken, Pending, Phase, Waiting},
-    event::{CardRequested, Event},
+    event::{CardRequested, Event, StatusChangeRequested},
     holds::{Leg, billing, join, split_back, split_front},
     ids::{AuthorizationId, CardId, Position},
     limits::{Day, Usage, Used},
@@ -111,12 +111,12 @@ impl Account {
             Event::CardRequestDecided(event) => self.rare_mut().requests.retain(|request| request.id != event.request),
             Event::CardActivated(event) => self.on_card(event.card, |card| card.status = Status::Active),
             Event::StatusChangeRequested(event) => self.on_card(event.card, |card| {
-                let overtaken = card.overtaken();
-                card.freeze_asked |= event.what == Change::Freeze;
-                let what = Waiting::Status { what: event.what, target: event.target, cause: event.cause, overtaken };
+                card.set_aside(event);
+                let what = Waiting::Status { what: event.what, target: event.target, cause: event.cause };
                 card.wait(event.change, event.deadline_ms, now_ms, position, what);
             }),
             Event::StatusChanged(event) => self.on_card(event.card, |card| {
+                let freezing = card.is_freezing();
                 if !card.keeps_pending(event) {
                     let settles = card.pending.as_ref().is_some_and(
                         |pending| matches!(pending.what, Waiting::Status { target, .. } if target == event.to),
@@ -124,13 +124,12 @@ impl Account {
                     if settles { card.settle() } else { card.pending = None }
                 }
                 if event.to == Status::Blocked && event.from != Status::Blocked {
-                    // A block that lands over a freeze is lifted to it.
-                    card.before_block = if card.freeze_asked { Status::Frozen } else { event.from };
+                    card.before_block = if freezing { Status::Frozen } else { event.from };
                 }
                 if event.from == Status::Blocked && event.to != Status::Blocked {
                     card.tries = 0;
                 }
-                card.freeze_asked = false;
+                card.overtaken = Vec::new();
                 card.status = event.to;
                 card.fraud = event.fraud;
             }),
@@ -144,10 +143,8 @@ impl Account {
                 card.settle();
             }),
             Event::ChangeRefused(event) => self.on_card(event.card, |card| {
-                match card.pending.as_ref().map(|pending| &pending.what) {
-                    Some(Waiting::Limits { before, .. }) => card.limits = *before,
-                    Some(Waiting::Status { what: Change::Freeze, .. }) => card.freeze_asked = false,
-                    _ => {}
+                if let Some(Waiting::Limits { before, .. }) = card.pending.as_ref().map(|pending| &pending.what) {
+                    card.limits = *before;
                 }
                 card.pending = None;
             }),
@@ -315,7 +312,6 @@ impl Account {
             status: Status::Requested,
             before_block: Status::Requested,
             fraud: false,
-            freeze_asked: false,
             tries: 0,
             last4: 0,
             expiry: 0,
@@ -330,6 +326,7 @@ impl Account {
             no_pin: event.no_pin,
             usage: Usage::default(),
             pending: None,
+            overtaken: Vec::new(),
         };
         let what = Waiting::Issue { initial, fees, invoice, abandoned: false };
         card.wait(event.change, event.deadline_ms, now_ms, position, what);
@@ -424,15 +421,26 @@ impl Card {
         self.pending = Some(alloc::boxed::Box::new(Pending { change, position, since_ms: now_ms, deadline_ms, what }));
     }
 
-    /// The risk-reducing change that a new one takes the place of.
-    fn overtaken(&self) -> Option<Overtaken> {
-        match self.pending.as_ref()?.what {
-            Waiting::Status { what, target, cause, .. } if what.reduces_risk() => {
-                Some(Overtaken { what, target, cause })
-            }
-            Waiting::Status { overtaken, .. } => overtaken,
-            Waiting::Issue { .. } | Waiting::Limits { .. } => None,
+    /// Keeps the risk-reducing change that a new one takes the place of; one that is asked for again is no longer kept, nor
+    /// is what was above it.
+    fn set_aside(&mut self, event: &StatusChangeRequested) {
+        if !event.overtakes {
+            let again = self.overtaken.iter().rposition(|overtaken| overtaken.what == event.what);
+            self.overtaken.truncate(again.unwrap_or(0));
+            return;
         }
+        if let Some(Waiting::Status { what, target, cause }) = self.pending.as_ref().map(|pending| &pending.what)
+            && what.reduces_risk()
+        {
+            self.overtaken.push(Overtaken { what: *what, target: *target, cause: *cause });
+        }
+    }
+
+    /// Whether a freeze was accepted and is not done: a block that lands over it is lifted to it.
+    fn is_freezing(&self) -> bool {
+        let freeze = |pending: &Pending| matches!(pending.what, Waiting::Status { what: Change::Freeze, .. });
+        self.pending.as_deref().is_some_and(freeze)
+            || self.overtaken.iter().any(|overtaken| overtaken.what == Change::Freeze)
     }
 
     /// The pending change is done.

@@ -41,7 +41,7 @@ pub(crate) fn settle(case: &Case<'_>, command: &Settle, out: &mut Vec<Event>) ->
             out.push(failed(card, pending, *refusal));
             Ok(())
         }
-        (Waiting::Status { what, target, cause, .. }, Outcome::Done) => {
+        (Waiting::Status { what, target, cause }, Outcome::Done) => {
             let stays = matches!(target, Status::PreCancel | Status::Blocked);
             let fraud = *what == Change::BlockForFraud || (card.fraud && stays);
             out.push(StatusChanged { card: card.id, from: card.status, to: *target, cause: *cause, fraud }.into());
@@ -60,7 +60,7 @@ pub(crate) fn settle(case: &Case<'_>, command: &Settle, out: &mut Vec<Event>) ->
                 out.push(ReconcileStarted { card: card.id, change: card.change + 1 }.into());
             }
             assert_again(card, out);
-            ask_again(case, card, pending, out);
+            ask_again(case, card, out);
             Ok(())
         }
         (Waiting::Issue { .. }, Outcome::Done) | (_, Outcome::Issued(_)) => Err(Reject::field(Field::Outcome)),
@@ -103,16 +103,13 @@ fn late(card: &Card, command: &Settle) -> Event {
     }
 }
 
-/// A risk-reducing change never reverts by itself: what the refused one took the place of is asked for again, where the card's
-/// state still has that arrow; below it, a freeze that nobody has answered.
-fn ask_again(case: &Case<'_>, card: &Card, pending: &Pending, out: &mut Vec<Event>) {
-    let Waiting::Status { what: refused, overtaken, .. } = pending.what else { return };
-    let freeze = Overtaken { what: Change::Freeze, target: Status::Frozen, cause: Cause::User };
-    let below = (card.freeze_asked && refused != Change::Freeze).then_some(freeze);
-    let open = |asked: &Overtaken| {
+/// A risk-reducing change never reverts by itself: the strongest that the refused one took the place of is asked for again,
+/// where the card's state still has that arrow.
+fn ask_again(case: &Case<'_>, card: &Card, out: &mut Vec<Event>) {
+    let open = |asked: &&Overtaken| {
         asked.target != card.status && lifecycle::target(card, asked.what, Class::Ops) == Some(asked.target)
     };
-    let Some(Overtaken { what, target, cause }) = overtaken.into_iter().chain(below).find(open) else { return };
+    let Some(&Overtaken { what, target, cause }) = card.overtaken.iter().rev().find(open) else { return };
     let asserted = out.iter().any(|event| matches!(event, Event::ReconcileStarted(_)));
     let change = card.change + 1 + u32::from(asserted);
     let deadline_ms = case.now_ms.saturating_add(case.policy.spans.change_ms);
