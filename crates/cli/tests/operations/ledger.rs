@@ -106,6 +106,32 @@ async fn a_policy_goes_to_every_partition_and_is_repeated_safely() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_would_leave_money_without_its_measure_is_refused_with_the_reason() {
+    let stack = Stack::furnished().await;
+    let before = stack.ops("GET", "/policy", "").await.expect(200);
+    let demo: serde_json::Value = serde_json::from_str(florin_gateway::policy_document::DEMO).unwrap();
+    let mut finer = demo.clone();
+    finer["assets"][0]["decimals"] = json!(3);
+    let mut fewer = demo.clone();
+    fewer["assets"].as_array_mut().unwrap().retain(|asset| asset["code"] != "USDC");
+    for programme in fewer["programmes"].as_array_mut().unwrap() {
+        if let Some(assets) = programme.get_mut("wallet_assets") {
+            assets.as_array_mut().unwrap().retain(|asset| asset != "USDC");
+        }
+    }
+    for (document, asset) in [(finer, "USD"), (fewer, "USDC")] {
+        let refused = stack.ops("PUT", "/policy", &document.to_string()).await.expect(400);
+        assert_eq!(refused.code(), "policy_refused");
+        let reason = refused.body["error"]["details"]["reason"].as_str().unwrap();
+        assert!(reason.starts_with(&format!("asset {asset}: taken away, or with other decimals")), "{reason}");
+    }
+    // Nothing has changed
+    let after = stack.ops("GET", "/policy", "").await.expect(200);
+    assert_eq!(before.text, after.text);
+    stack.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn operators_freeze_block_and_cancel_and_see_why() {
     // Given an active card
     let stack = Stack::furnished().await;

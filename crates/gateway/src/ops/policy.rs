@@ -75,7 +75,8 @@ pub struct PolicyShown {
 /// Adopts a policy in every partition.
 ///
 /// Without a version it becomes the latest and one; the very document that is the latest already is sent to those
-/// partitions that lack it, so that a call that broke off is simply repeated. A refused document says line, path and reason.
+/// partitions that lack it, so that a call that broke off is simply repeated. A refused document says line, path and reason;
+/// one that takes away or measures anew what money and cards were made under says which asset or programme.
 #[utoipa::path(put, path = "/policy", tag = "policy", params(super::openapi::OfPolicy),
     request_body(content = Object, description = "The policy document; see policy_document/README.md"),
     responses((status = 200, description = "Every partition has it.", body = Adopted), super::openapi::WriteErrors))]
@@ -108,6 +109,13 @@ fn refused(error: &policy_document::Error) -> Failure {
     Failure::Told(Told::new(StatusCode::BAD_REQUEST, "policy_refused", message).details(details))
 }
 
+/// A policy that is in form, but must not take the place of the one before it.
+fn unfit(reason: &str) -> Failure {
+    let message = format!("The policy is refused: {reason}.");
+    let details = Details::default().text("reason", reason.to_owned());
+    Failure::Told(Told::new(StatusCode::BAD_REQUEST, "policy_refused", message).details(details))
+}
+
 /// Sends a policy to every partition; see [`put`]. Also what `serve --demo` adopts its policy with.
 pub async fn adopt(
     desk: &Desk,
@@ -131,6 +139,11 @@ pub async fn adopt(
             .find(|(known, _)| *known == version)
             .map(|(_, effective_at_ms)| effective_at_ms)
     };
+    if let Some((latest_version, known)) = &latest
+        && version > *latest_version
+    {
+        policy.follows(known).map_err(|error| unfit(&error.to_string()))?;
+    }
     let effective_at_ms = effective_at_ms.or_else(|| repeated.then(known_effective).flatten()).unwrap_or_else(now_ms);
 
     let document = serde_json::to_vec(&policy_document::write(&policy))
@@ -162,6 +175,10 @@ pub async fn adopt(
             Outcome::Accepted(_) => changed |= !reply.replayed,
             // Adopted so long ago that its key is forgotten.
             Outcome::Rejected(reject) if repeated && reject.reason == Reason::PolicyRefused => {}
+            // Adopted meanwhile is one that this cannot follow, or its version.
+            Outcome::Rejected(reject) if reject.reason == Reason::PolicyRefused => {
+                return Err(unfit("it does not follow the policy adopted last, or has a version that is not higher"));
+            }
             Outcome::Rejected(reject) => {
                 return Err(Problem::rejected(reject.clone(), None, 2).into());
             }
