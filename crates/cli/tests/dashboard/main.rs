@@ -99,7 +99,7 @@ async fn bounds_name_their_field_and_nothing_changes() {
     let card = stack.card("alice").await;
     let before = stack.wallet("alice").await;
     for (amount, bound, figure) in
-        [("24.99", "minimum", "25.00"), ("100000.01", "maximum", "100000.00"), ("0", "minimum", "0.01")]
+        [("24.99", "minimum", "25.00"), ("100000.01", "maximum", "100000.00"), ("0", "minimum", "25.00")]
     {
         let body = format!(r#"{{"cardName":"x","initialBalance":{amount}}}"#);
         let got = stack.post("/users/alice/cards", &body).await;
@@ -108,7 +108,9 @@ async fn bounds_name_their_field_and_nothing_changes() {
         assert_eq!(got.text("error.details.bound"), bound);
         assert_eq!(got.raw(&format!("error.details.{bound}")), figure);
     }
-    for (amount, bound, figure) in [("9.99", "minimum", "10.00"), ("10000.01", "maximum", "10000.00")] {
+    for (amount, bound, figure) in
+        [("9.99", "minimum", "10.00"), ("10000.01", "maximum", "10000.00"), ("0", "minimum", "10.00")]
+    {
         let got = stack.post(&format!("/users/alice/cards/{card}/topup"), &format!(r#"{{"amount":{amount}}}"#)).await;
         assert_eq!(got.error(), (400, "invalid_request".to_owned()), "{amount}");
         assert_eq!(got.text("error.details.field"), "amount");

@@ -38,9 +38,28 @@ async fn a_purchase_is_held_cleared_in_parts_and_refunded() {
     stack.sandbox("POST", &path("refund"), r#"{"amount":5}"#).await.expect(200);
     let rest = stack.sandbox("POST", &path("refund"), "").await.expect(200);
     assert_eq!(rest.body["amount"], 40.0);
+    // Of what is all refunded nothing is left, which is no fault of the request's form
+    let nothing = stack.sandbox("POST", &path("refund"), "").await.expect(409);
+    assert_eq!(nothing.code(), "nothing_left");
+    stack.sandbox("POST", &path("refund"), r#"{"amount":0}"#).await.expect(400);
     // Then the card has its 100.00 again
     let card = stack.ops("GET", &format!("/cards/{card}"), "").await.expect(200);
     assert_eq!((&card.body["balance"], &card.body["held"]), (&json!(100.0), &json!(0.0)));
+    stack.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_hold_that_is_used_up_nothing_is_left_to_clear_until_it_is_closed() {
+    let stack = Stack::furnished().await;
+    let card = stack.card("c-1").await;
+    let id = authorize(&stack, &card, "30").await["authorization_id"].clone();
+    let path = format!("/authorizations/{}/clear", id.as_str().unwrap());
+    stack.sandbox("POST", &path, r#"{"amount":30}"#).await.expect(200);
+    let nothing = stack.sandbox("POST", &path, r#"{"final":false}"#).await.expect(409);
+    assert_eq!(nothing.code(), "nothing_left");
+    stack.sandbox("POST", &path, "").await.expect(200);
+    assert_eq!(shown(&stack, id.as_str().unwrap()).await["open"], false);
+    assert_eq!(stack.sandbox("POST", &path, "").await.expect(409).code(), "hold_closed");
     stack.close().await;
 }
 

@@ -149,6 +149,14 @@ impl Message {
         }
     }
 
+    /// Whether it names no amount, and so is about all that there is.
+    pub const fn asks_for_all(&self) -> bool {
+        matches!(
+            self,
+            Self::Clear { amount: None, .. } | Self::Reverse { amount: None } | Self::Refund { amount: None, .. }
+        )
+    }
+
     /// The route's name, which scopes idempotency keys.
     pub const fn name(&self) -> &'static str {
         match self {

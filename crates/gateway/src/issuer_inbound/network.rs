@@ -1,6 +1,7 @@
 //! Sending network messages: the same for the issuer and the sandbox, so that what is tried in one holds in the other.
 
 use florin_engine::{
+    codec::Outcome,
     event::Event,
     ids::{AuthorizationId, Key},
     reject::Reason,
@@ -50,6 +51,7 @@ pub fn target_of(desk: &Desk, row: &AuthorizationRow) -> Target {
 /// is then declined, and what was approved too late is reversed by the processor.
 pub async fn send(desk: &Desk, sent: Sent) -> Result<(Option<Reply>, Answer), Failure> {
     let Sent { target, authorization, actor, key, dated_ms, message } = sent;
+    let all = message.asks_for_all();
     let asks = matches!(message, Message::Authorize { .. } | Message::Increment { .. });
     let sending = Sending {
         account: target.account,
@@ -67,6 +69,12 @@ pub async fn send(desk: &Desk, sent: Sent) -> Result<(Option<Reply>, Answer), Fa
     let Some(reply) = reply else {
         return Ok((None, Answer::too_late(&target, authorization)));
     };
+    if let Outcome::Rejected(reject) = &reply.outcome
+        && reject.reason == Reason::AmountNotPositive
+        && all
+    {
+        return Err(Failure::conflict("nothing_left", "Nothing is left of it to clear, reverse or refund."));
+    }
     let events = accepted(&reply.outcome, Some("amount"), target.decimals)?;
     let answer = Answer::of(&target, authorization, events, |asset| desk.decimals(asset));
     if reply.replayed && asks && approves(events) && !stands(desk, &reply, authorization).await? {

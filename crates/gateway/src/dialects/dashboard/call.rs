@@ -13,6 +13,8 @@ use florin_engine::{
     event::Event,
     ids::{AccountId, CardId, Key, Position},
     money::Asset,
+    policy::{Bounds, Policy},
+    reject::{Figure, Reason, Reject},
 };
 use florin_processor::Reply;
 use florin_projector::CardRow;
@@ -116,20 +118,39 @@ impl Call {
         Ok(key.fingerprint(Dashboard::NAME, self.account()))
     }
 
-    /// Sends a command. A reject becomes a problem; `field` is what its amount bounds are about.
+    /// Sends a command. A reject becomes a problem; `field` is what its amount bounds are about, `bounds` which they are, asked
+    /// for only where the engine does not say it.
     pub(super) async fn send(
         &self,
         key: Key,
         content: &Content,
         command: Command,
         field: &'static str,
+        bounds: impl FnOnce(&Policy) -> Option<Bounds>,
     ) -> Result<(Reply, Vec<Event>), Failure<Dashboard>> {
         let digest = self.gateway.digest(self.account(), content)?;
         let mut reply = self.gateway.send(self.sender, key, digest, command).await?;
         let outcome = std::mem::replace(&mut reply.outcome, Outcome::Accepted(Vec::new()));
         match accepted(outcome, Some(field), CENTS) {
             Ok(events) => Ok((reply, events)),
+            Err(Problem::Rejected { reject, .. }) => {
+                let problem = Problem::rejected(self.bounded(reject, bounds), Some(field), CENTS);
+                Err(Failure::from(problem).replayed(reply.replayed))
+            }
             Err(problem) => Err(Failure::from(problem).replayed(reply.replayed)),
+        }
+    }
+
+    /// An amount of nothing is told as what it is beside the policy's bounds: below the smallest.
+    fn bounded(&self, reject: Reject, bounds: impl FnOnce(&Policy) -> Option<Bounds>) -> Reject {
+        if reject.reason != Reason::AmountNotPositive {
+            return reject;
+        }
+        let policy = self.gateway.ports().views.policy();
+        let smallest = policy.and_then(|(_, policy)| bounds(&policy)).map(|bounds| bounds.min.0);
+        match smallest {
+            Some(smallest) => Reject::new(Reason::AmountBelowMinimum).with(Figure::Limit, smallest),
+            None => reject,
         }
     }
 

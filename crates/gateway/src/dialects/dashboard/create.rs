@@ -14,7 +14,7 @@ use florin_engine::{
     fees::FeeKind,
     ids::{CardId, Kind, mint},
     money::{Country, Minor},
-    policy::{CardKind, ProgrammeCode},
+    policy::{CardKind, Policy, ProgrammeCode},
     terms::{RefusalCode, Status},
 };
 use florin_processor::Reply;
@@ -67,7 +67,8 @@ pub(super) async fn create(call: Call, body: Body) -> Answer {
         country: Country::NONE,
         profile,
     };
-    let (reply, events) = call.send(key, &content, command.into(), "initialBalance").await?;
+    let bounds = |policy: &Policy| policy.programme(ProgrammeCode::Dashboard)?.initial;
+    let (reply, events) = call.send(key, &content, command.into(), "initialBalance", bounds).await?;
     let requested = events.iter().find_map(|event| match event {
         Event::CardRequested(requested) => Some(requested),
         _ => None,

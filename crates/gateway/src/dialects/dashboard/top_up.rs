@@ -3,7 +3,7 @@
 //! The hot path: no views, no lock; the answer is made of the decision.
 
 use axum::{body::Body, http::StatusCode};
-use florin_engine::{command::TopUp, event::Event, ids::transaction_id};
+use florin_engine::{command::TopUp, event::Event, ids::transaction_id, policy::Policy};
 
 use super::{
     Answer, Dashboard,
@@ -28,7 +28,8 @@ pub(super) async fn top_up(call: Call, body: Body) -> Answer {
     let key = call.key()?;
     let content = Content::of(Dashboard::NAME, "topup").with("card", card.0).amount("amount", amount);
     let command = TopUp { card, amount };
-    let (reply, events) = call.send(key, &content, command.into(), "amount").await?;
+    let bounds = |policy: &Policy| Some(policy.programme(call.card_row().ok()?.programme)?.top_up);
+    let (reply, events) = call.send(key, &content, command.into(), "amount", bounds).await?;
     let topped_up = (0..).zip(&events).find_map(|(n, event)| match event {
         Event::ToppedUp(topped_up) => Some((n, topped_up)),
         _ => None,
