@@ -117,7 +117,7 @@ struct About {
 async fn card(call: &Call, body: &Fields<'_>) -> Result<Target, Failure> {
     let row = match (body.text_if("card_id")?, body.text_if("issuer_card_id")?) {
         (Some(id), _) => call.desk.card(&id).await?,
-        (None, Some(id)) => call.desk.card_of_issuer(&id)?,
+        (None, Some(id)) => call.desk.card_of_issuer(&id).await?,
         (None, None) => return Err(Problem::missing("card_id").into()),
     };
     Ok(target(&call.desk, &row))
@@ -249,7 +249,7 @@ async fn block(
 ) -> Answer {
     let body = call.body(body).await?;
     let body = Fields::parse(&body)?;
-    let row = match call.desk.card_of_issuer(&issuer_card) {
+    let row = match call.desk.card_of_issuer(&issuer_card).await {
         Err(Failure::Problem(Problem::NotFound)) => call.desk.card(&issuer_card).await?,
         found => found?,
     };

@@ -162,37 +162,39 @@ impl Desk {
     pub async fn card(&self, id: &str) -> Result<CardRow, Failure> {
         let id: CardId = uuid(id)?.into();
         let find = || self.ports().views.card(id);
-        self.find(id.partition(), find).await
+        self.find([id.partition()], find).await
     }
 
-    /// A card by the issuer's id.
-    pub fn card_of_issuer(&self, issuer_card: &str) -> Result<CardRow, Failure> {
-        let found = self.ports().views.card_by_issuer_id(issuer_card);
-        found.map_err(|error| Failure::views(&error))?.ok_or_else(|| Problem::NotFound.into())
+    /// A card by the issuer's id, which does not say where the card is.
+    pub async fn card_of_issuer(&self, issuer_card: &str) -> Result<CardRow, Failure> {
+        let find = || self.ports().views.card_by_issuer_id(issuer_card);
+        self.find(0..self.ports().handle.partitions(), find).await
     }
 
     /// An authorization by our id.
     pub async fn authorization(&self, id: &str) -> Result<AuthorizationRow, Failure> {
         let id: AuthorizationId = uuid(id)?.into();
         let find = || self.ports().views.authorization(id);
-        self.find(id.partition(), find).await
+        self.find([id.partition()], find).await
     }
 
-    /// Looks again, once the views have seen what is durable, for what they do not show yet.
+    /// Looks again, once the views of the partitions have seen what is durable, for what they do not show yet.
     async fn find<T>(
         &self,
-        partition: u16,
+        partitions: impl IntoIterator<Item = u16>,
         find: impl Fn() -> Result<Option<T>, florin_projector::Error>,
     ) -> Result<T, Failure> {
         let look = || find().map_err(|error| Failure::views(&error));
         if let Some(found) = look()? {
             return Ok(found);
         }
-        if partition < self.ports().handle.partitions() && self.ports().views.lag(partition) > 0 {
-            let head = self.ports().handle.status(partition).await?.head;
-            let head = Position::new(head.index, 0);
-            // Late or not, there is one more look.
-            let _ = self.ports().views.wait(partition, head, SEEN_WITHIN).await;
+        for partition in partitions {
+            // An id that names no partition of ours names nothing that is here.
+            if partition < self.ports().handle.partitions() {
+                let head = self.ports().handle.status(partition).await?.head;
+                // Late or not, there is one more look.
+                let _ = self.ports().views.wait(partition, Position::new(head.index, 0), SEEN_WITHIN).await;
+            }
         }
         look()?.ok_or_else(|| Problem::NotFound.into())
     }
