@@ -27,7 +27,7 @@ pub struct Settings {
     /// How long open requests may finish after the shutdown began [10 s].
     pub drain: Duration,
     /// How long a client may take for the head of a request, the wait for it included: so long, too, an idle connection
-    /// is kept [10 s].
+    /// is kept [75 s, longer than the proxies in front keep theirs, which would else send into a closed one].
     pub head: Duration,
     /// Most connections at once [4,096]. When there are so many, the next is accepted once one closes.
     pub connections: usize,
@@ -35,7 +35,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { drain: Duration::from_secs(10), head: Duration::from_secs(10), connections: 4_096 }
+        Self { drain: Duration::from_secs(10), head: Duration::from_secs(75), connections: 4_096 }
     }
 }
 
