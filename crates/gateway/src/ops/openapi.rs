@@ -41,7 +41,7 @@ impl Modify for Keys {
         let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
         components.add_security_scheme("key", key);
         for item in openapi.paths.paths.values_mut() {
-            for read in &mut item.get {
+            if let Some(read) = &mut item.get {
                 let told =
                     "What the answer must have seen, as a write's answer gave it; 503 when it is not reached in time.";
                 header(read, "X-Florin-Position", told, r"^[0-9]+-[0-9]+\.[0-9]+$");
