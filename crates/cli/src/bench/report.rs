@@ -42,6 +42,7 @@ pub(super) struct Options {
 }
 
 /// How the views followed.
+#[expect(clippy::struct_field_names, reason = "units stand last")]
 #[derive(Debug, Serialize)]
 pub(super) struct Views {
     /// From the last answer until all of it is seen.

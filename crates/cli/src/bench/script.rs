@@ -130,7 +130,7 @@ impl Script {
     }
 
     /// The commands that make a user: registered, funded, with an active card.
-    pub(super) fn user(&self, user: &User) -> [Envelope; COMMANDS_PER_USER as usize] {
+    pub(super) fn user(&self, user: &User) -> [Envelope; 4] {
         let User { account, card, number: _ } = *user;
         let country = Country::parse("GB").unwrap_or_default();
         let register = RegisterUser { company: COMPANY.into(), country };
