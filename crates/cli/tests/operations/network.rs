@@ -194,6 +194,7 @@ async fn the_issuer_behaves_as_told_and_shows_its_cards() {
 async fn the_issuer_signs_and_its_messages_are_the_same_stories() {
     let stack = Stack::furnished().await;
     let card = stack.card("c-1").await;
+    let now = humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string();
     // Unsigned, nobody is let in
     let unsigned = stack.call("POST", "/issuer/v1/clearings", &[], "{}").await.expect(401);
     assert_eq!(unsigned.code(), "unauthorized");
@@ -201,33 +202,62 @@ async fn the_issuer_signs_and_its_messages_are_the_same_stories() {
     let issuer_card = issuer_card.as_str().unwrap();
     // An authorization by the issuer's own ids, twice: one hold
     let body = format!(
-        r#"{{"message_id":"m-1","authorization_id":"a-1","issuer_card_id":"{issuer_card}","amount":30,"merchant":"Cafe"}}"#
+        r#"{{"occurred_at":"{now}","message_id":"m-1","authorization_id":"a-1","issuer_card_id":"{issuer_card}","amount":30,"merchant":"Cafe"}}"#
     );
     let first = stack.issuer("/authorizations", &body).await.expect(200);
     assert_eq!(first.body["approved"], true);
     let second = stack.issuer("/authorizations", &body).await.expect(200);
     assert_eq!(first.text, second.text);
-    let more = format!(r#"{{"message_id":"m-2","issuer_card_id":"{issuer_card}","amount":5}}"#);
+    let more = format!(r#"{{"occurred_at":"{now}","message_id":"m-2","issuer_card_id":"{issuer_card}","amount":5}}"#);
     stack.issuer("/authorizations/a-1/increments", &more).await.expect(200);
     let clear = format!(
-        r#"{{"message_id":"m-3","authorization_id":"a-1","issuer_card_id":"{issuer_card}","amount":35,"final":true}}"#
+        r#"{{"occurred_at":"{now}","message_id":"m-3","authorization_id":"a-1","issuer_card_id":"{issuer_card}","amount":35,"final":true}}"#
     );
     let cleared = stack.issuer("/clearings", &clear).await.expect(200);
     assert_eq!((&cleared.body["result"], &cleared.body["amount"]), (&json!("cleared"), &json!(35.0)));
     // A clearing of an authorization that never was has happened all the same
-    let stray = format!(r#"{{"message_id":"m-4","authorization_id":"a-9","card_id":"{card}","amount":10}}"#);
+    let stray = format!(
+        r#"{{"occurred_at":"{now}","message_id":"m-4","authorization_id":"a-9","card_id":"{card}","amount":10}}"#
+    );
     let posted = stack.issuer("/clearings", &stray).await.expect(200);
     assert_eq!(posted.body["result"], "force_posted");
-    let refund = format!(r#"{{"message_id":"m-5","authorization_id":"a-1","card_id":"{card}"}}"#);
+    let refund = format!(r#"{{"occurred_at":"{now}","message_id":"m-5","authorization_id":"a-1","card_id":"{card}"}}"#);
     assert_eq!(stack.issuer("/refunds", &refund).await.expect(200).body["amount"], 35.0);
-    let early = format!(r#"{{"message_id":"m-6","authorization_id":"a-2","card_id":"{card}"}}"#);
+    let early = format!(r#"{{"occurred_at":"{now}","message_id":"m-6","authorization_id":"a-2","card_id":"{card}"}}"#);
     assert_eq!(stack.issuer("/reversals", &early).await.expect(200).body["result"], "remembered");
     // The issuer blocks the card for fraud
-    let block = r#"{"message_id":"m-7","reason":"pattern","fraud":true}"#;
-    let blocked = stack.issuer(&format!("/cards/{issuer_card}/blocks"), block).await.expect(200);
+    let block = format!(r#"{{"occurred_at":"{now}","message_id":"m-7","reason":"pattern","fraud":true}}"#);
+    let blocked = stack.issuer(&format!("/cards/{issuer_card}/blocks"), &block).await.expect(200);
     assert_eq!(blocked.body["card_id"], json!(card));
-    let unnamed = format!(r#"{{"authorization_id":"a-3","card_id":"{card}","amount":1}}"#);
+    let unnamed = format!(r#"{{"occurred_at":"{now}","authorization_id":"a-3","card_id":"{card}","amount":1}}"#);
     let refused = stack.issuer("/authorizations", &unnamed).await.expect(400);
     assert_eq!(refused.body["error"]["details"]["field"], "message_id");
+    // A message without its own date would count again once its key is forgotten
+    let undated = format!(r#"{{"message_id":"m-8","authorization_id":"a-1","card_id":"{card}","amount":1}}"#);
+    for path in ["/authorizations", "/authorizations/a-1/increments", "/clearings", "/reversals", "/refunds"] {
+        let refused = stack.issuer(path, &undated).await.expect(400);
+        assert_eq!(refused.body["error"]["details"]["field"], "occurred_at", "{path}");
+    }
+    let undated = r#"{"message_id":"m-9","reason":"pattern"}"#;
+    let refused = stack.issuer(&format!("/cards/{issuer_card}/blocks"), undated).await.expect(400);
+    assert_eq!(refused.body["error"]["details"]["field"], "occurred_at");
+    stack.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clearing_that_belongs_to_nothing_is_posted_and_counts_once() {
+    let stack = Stack::furnished().await;
+    let card = stack.card("c-1").await;
+    let body = format!(r#"{{"card_id":"{card}","amount":12.50,"network_id":"clearing-1"}}"#);
+    for _ in 0..2 {
+        let posted = stack.sandbox("POST", "/authorizations/net-9/clear", &body).await.expect(200);
+        assert_eq!((&posted.body["result"], &posted.body["amount"]), (&json!("force_posted"), &json!(12.5)));
+        assert_eq!(shown(&stack, posted.body["authorization_id"].as_str().unwrap()).await["cleared"], 12.5);
+    }
+    let shown = stack.ops("GET", &format!("/cards/{card}"), "").await.expect(200);
+    assert_eq!(shown.body["balance"], 87.5);
+    // Without an amount nothing says how much it is; it may be early, and is not kept as an outcome
+    let unknown = format!(r#"{{"card_id":"{card}","network_id":"clearing-2"}}"#);
+    stack.sandbox("POST", "/authorizations/net-10/clear", &unknown).await.expect(404);
     stack.close().await;
 }

@@ -5,8 +5,8 @@
 //! and done once. Cards are named by `card_id` (ours) or `issuer_card_id`; authorizations by the network's own id, from
 //! which ours is minted, so that a reversal may come before its authorization; ours is taken too.
 //!
-//! An authorization is decided within [`crate::Settings::authorization_wait`] or declined. A clearing that belongs to no
-//! authorization is posted as a force post. `message.rs`, `network.rs` and `outcome.rs` are shared with the sandbox.
+//! An authorization is decided within [`crate::Settings::authorization_wait`] or declined. A clearing of an amount that belongs
+//! to no authorization is posted by the engine as a force post. `message.rs`, `network.rs` and `outcome.rs` are shared with the sandbox.
 
 pub mod message;
 pub mod network;
@@ -15,7 +15,7 @@ pub mod outcome;
 use std::sync::Arc;
 
 use axum::{
-    Extension, Router,
+    Router,
     body::Body,
     extract::{OriginalUri, Request, State},
     http::StatusCode,
@@ -75,10 +75,6 @@ pub fn router(gateway: &Gateway, key: signature::Key) -> Router {
         .with_state(desk)
 }
 
-/// When the issuer says that it sent a message, ms since 1970.
-#[derive(Clone, Copy)]
-struct SentAt(u64);
-
 /// Lets in what the issuer signed.
 async fn signed(State(key): State<Arc<signature::Key>>, request: Request, next: Next) -> Response {
     match verify(&key, request).await {
@@ -101,8 +97,6 @@ async fn verify(key: &signature::Key, request: Request) -> Result<Request, Failu
         tracing::warn!(%error, "an issuer's message was not let in");
         Problem::Unauthorized
     })?;
-    let sent_at = SentAt(timestamp.parse().unwrap_or_else(|_| now_ms()));
-    parts.extensions.insert(sent_at);
     parts.extensions.insert(Caller { company: API.into(), actor: ACTOR });
     Ok(Request::from_parts(parts, Body::from(body)))
 }
@@ -136,11 +130,10 @@ async fn about(call: &Call, id: &str, body: &Fields<'_>) -> Result<About, Failur
     Ok(About { target, authorization: authorization_of(target.account, API, id) })
 }
 
-/// The message's own date: when what it tells happened, else when it was sent.
-fn dated_ms(body: &Fields<'_>, sent_at: SentAt) -> Result<u64, Problem> {
-    let Some(text) = body.text_if("occurred_at")? else {
-        return Ok(sent_at.0);
-    };
+/// The message's own date: when what it tells happened. It is what a message repeated after its key is forgotten is refused
+/// by, and so it must be the message's, not that of its sending.
+fn dated_ms(body: &Fields<'_>) -> Result<u64, Problem> {
+    let text = body.text("occurred_at")?;
     let time = humantime::parse_rfc3339(&text).ok();
     let since = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     let ms = since.and_then(|since| u64::try_from(since.as_millis()).ok());
@@ -152,14 +145,14 @@ fn required(body: &Fields<'_>, field: &'static str) -> Result<String, Problem> {
     Ok(id.into_owned())
 }
 
-fn sent(call: &Call, about: &About, body: &Fields<'_>, sent_at: SentAt, message: Message) -> Result<Sent, Problem> {
+fn sent(call: &Call, about: &About, body: &Fields<'_>, message: Message) -> Result<Sent, Problem> {
     let id = required(body, "message_id")?;
     Ok(Sent {
         target: about.target,
         authorization: about.authorization,
         actor: call.actor,
         key: network_key(about.target.account, API, message.name(), &id),
-        dated_ms: dated_ms(body, sent_at)?,
+        dated_ms: dated_ms(body)?,
         message,
     })
 }
@@ -171,63 +164,53 @@ fn answer((reply, answer): (Option<Reply>, outcome::Answer)) -> Response {
     }
 }
 
-/// `{message_id, authorization_id, card_id | issuer_card_id, amount, merchant?, mcc?, country?, card_present?, pin_entered?}`.
-async fn authorize(call: Call, Extension(sent_at): Extension<SentAt>, body: Body) -> Answer {
+/// `{message_id, occurred_at, authorization_id, card_id | issuer_card_id, amount, merchant?, mcc?, country?, card_present?, pin_entered?}`.
+async fn authorize(call: Call, body: Body) -> Answer {
     let body = call.body(body).await?;
     let body = Fields::parse(&body)?;
     let id = required(&body, "authorization_id")?;
     let target = card(&call, &body).await?;
     let about = About { target, authorization: authorization_of(target.account, API, &id) };
     let message = Message::authorize(&body, &target)?;
-    let sent = sent(&call, &about, &body, sent_at, message)?;
+    let sent = sent(&call, &about, &body, message)?;
     Ok(answer(network::send(&call.desk, sent).await?))
 }
 
-/// `{message_id, card_id | issuer_card_id, amount}`.
-async fn increment(
-    call: Call,
-    Params(id): Params<String>,
-    Extension(sent_at): Extension<SentAt>,
-    body: Body,
-) -> Answer {
+/// `{message_id, occurred_at, card_id | issuer_card_id, amount}`.
+async fn increment(call: Call, Params(id): Params<String>, body: Body) -> Answer {
     let body = call.body(body).await?;
     let body = Fields::parse(&body)?;
     let about = about(&call, &id, &body).await?;
     let message = Message::increment(&body, &about.target)?;
-    let sent = sent(&call, &about, &body, sent_at, message)?;
+    let sent = sent(&call, &about, &body, message)?;
     Ok(answer(network::send(&call.desk, sent).await?))
 }
 
-/// `{message_id, authorization_id, card_id | issuer_card_id, amount?, final?, merchant?, …}`.
-async fn clear(call: Call, Extension(sent_at): Extension<SentAt>, body: Body) -> Answer {
+/// `{message_id, occurred_at, authorization_id, card_id | issuer_card_id, amount?, final?}`.
+async fn clear(call: Call, body: Body) -> Answer {
     let body = call.body(body).await?;
     let body = Fields::parse(&body)?;
     let id = required(&body, "authorization_id")?;
     let about = about(&call, &id, &body).await?;
     let message = Message::clear(&body, &about.target)?;
-    let clearing = sent(&call, &about, &body, sent_at, message)?;
-    if body.given("amount")?.is_none() {
-        return Ok(answer(network::send(&call.desk, clearing).await?));
-    }
-    let message = Message::force_post(&body, &about.target)?;
-    let force = sent(&call, &about, &body, sent_at, message)?;
-    Ok(answer(network::clear(&call.desk, clearing, force).await?))
+    let sent = sent(&call, &about, &body, message)?;
+    Ok(answer(network::send(&call.desk, sent).await?))
 }
 
-/// `{message_id, authorization_id, card_id | issuer_card_id, amount?}`.
-async fn reverse(call: Call, Extension(sent_at): Extension<SentAt>, body: Body) -> Answer {
+/// `{message_id, occurred_at, authorization_id, card_id | issuer_card_id, amount?}`.
+async fn reverse(call: Call, body: Body) -> Answer {
     let body = call.body(body).await?;
     let body = Fields::parse(&body)?;
     let id = required(&body, "authorization_id")?;
     let about = about(&call, &id, &body).await?;
     let message = Message::reverse(&body, &about.target)?;
-    let sent = sent(&call, &about, &body, sent_at, message)?;
+    let sent = sent(&call, &about, &body, message)?;
     Ok(answer(network::send(&call.desk, sent).await?))
 }
 
-/// `{message_id, authorization_id?, card_id | issuer_card_id, amount?, merchant?, …}`; the amount is required without an
+/// `{message_id, occurred_at, authorization_id?, card_id | issuer_card_id, amount?, merchant?, …}`; the amount is required without an
 /// authorization.
-async fn refund(call: Call, Extension(sent_at): Extension<SentAt>, body: Body) -> Answer {
+async fn refund(call: Call, body: Body) -> Answer {
     let body = call.body(body).await?;
     let body = Fields::parse(&body)?;
     let about = match network_id(&body, "authorization_id")? {
@@ -236,17 +219,12 @@ async fn refund(call: Call, Extension(sent_at): Extension<SentAt>, body: Body) -
     };
     let linked = !about.authorization.is_nil();
     let message = Message::refund(&body, &about.target, linked)?;
-    let sent = sent(&call, &about, &body, sent_at, message)?;
+    let sent = sent(&call, &about, &body, message)?;
     Ok(answer(network::send(&call.desk, sent).await?))
 }
 
-/// `{message_id, reason, fraud?}`: the issuer blocked a card on its own account.
-async fn block(
-    call: Call,
-    Params(issuer_card): Params<String>,
-    Extension(sent_at): Extension<SentAt>,
-    body: Body,
-) -> Answer {
+/// `{message_id, occurred_at, reason, fraud?}`: the issuer blocked a card on its own account.
+async fn block(call: Call, Params(issuer_card): Params<String>, body: Body) -> Answer {
     let body = call.body(body).await?;
     let body = Fields::parse(&body)?;
     let row = match call.desk.card_of_issuer(&issuer_card).await {
@@ -265,7 +243,7 @@ async fn block(
         actor: call.actor,
         key: network_key(row.account, API, "block", &id),
         digest: call.desk.digest(row.account, &content)?,
-        dated_ms: dated_ms(&body, sent_at)?,
+        dated_ms: dated_ms(&body)?,
         command: command.into(),
     };
     let reply = call.desk.send(sending).await?;

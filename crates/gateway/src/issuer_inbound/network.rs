@@ -13,12 +13,9 @@ use super::{
     message::{Message, Target},
     outcome::Answer,
 };
-use crate::{
-    http::problem::Problem,
-    ops::{
-        desk::{Desk, Sending, accepted, public_digest},
-        failure::Failure,
-    },
+use crate::ops::{
+    desk::{Desk, Sending, accepted, public_digest},
+    failure::Failure,
 };
 
 /// A message on its way.
@@ -82,17 +79,6 @@ pub async fn send(desk: &Desk, sent: Sent) -> Result<(Option<Reply>, Answer), Fa
         return Ok((Some(reply), Answer::reversed(&target, authorization)));
     }
     Ok((Some(reply), answer))
-}
-
-/// As [`send`], for a clearing: one that belongs to no authorization is a purchase that has happened all the same, and is
-/// posted without a hold.
-pub async fn clear(desk: &Desk, sent: Sent, force: Sent) -> Result<(Option<Reply>, Answer), Failure> {
-    match send(desk, sent).await {
-        Err(Failure::Problem(Problem::Rejected { reject, .. })) if reject.reason == Reason::AuthorizationUnknown => {
-            send(desk, force).await
-        }
-        answered => answered,
-    }
 }
 
 fn approves(events: &[Event]) -> bool {
