@@ -12,6 +12,7 @@
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::failure::{Exit, Failure};
 
@@ -45,6 +46,20 @@ pub(crate) enum Content {
     Ledger,
 }
 
+/// Tries for up to two seconds what another process may be about to let go of: one that was just killed takes a moment to
+/// be gone, and a restart right behind it should not fail for that.
+pub(crate) fn patiently<T, E>(mut attempt: impl FnMut() -> Result<T, E>, taken: impl Fn(&E) -> bool) -> Result<T, E> {
+    let begun = Instant::now();
+    loop {
+        match attempt() {
+            Err(refused) if taken(&refused) && begun.elapsed() < Duration::from_secs(2) => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            ended => return ended,
+        }
+    }
+}
+
 impl Data {
     /// Makes the directory if need be, takes the lock, and proves that it can be written.
     pub(crate) fn lock(root: &Path) -> Result<Self, Failure> {
@@ -60,7 +75,7 @@ impl Data {
             .write(true)
             .open(&path)
             .map_err(|cause| Failure::io("write to the data directory", root, cause))?;
-        match lock.try_lock() {
+        match patiently(|| lock.try_lock(), |refused| matches!(refused, TryLockError::WouldBlock)) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Failure::new(

@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::args::Serve;
 use crate::config::{self, Config};
-use crate::data::Data;
+use crate::data::{Data, patiently};
 use crate::failure::{Exit, Failure};
 
 use stack::Stack;
@@ -105,7 +105,8 @@ fn say(text: &str) {
 }
 
 fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, Failure> {
-    let bound = TcpListener::bind(address).and_then(|listener| {
+    let taken = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::AddrInUse;
+    let bound = patiently(|| TcpListener::bind(address), taken).and_then(|listener| {
         listener.set_nonblocking(true)?;
         Ok(listener)
     });

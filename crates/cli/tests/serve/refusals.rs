@@ -34,9 +34,10 @@ fn a_taken_port_is_named_and_nothing_is_left_behind() {
     let dir = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    for option in ["--listen", "--ops-listen"] {
+    for (option, other) in [("--listen", "--ops-listen"), ("--ops-listen", "--listen")] {
         let data = dir.path().join(option);
-        let (code, said) = fails(florin().args(["serve", option, &address, "--data"]).arg(&data));
+        let listen = ["serve", option, &address, other, "127.0.0.1:0", "--data"];
+        let (code, said) = fails(florin().args(listen).arg(&data));
         assert_eq!(code, 7, "{said}");
         assert!(said.contains(&address), "{said}");
         advised(&said);

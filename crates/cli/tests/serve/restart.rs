@@ -256,3 +256,22 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
         }
     }
 }
+
+/// Nobody waits for a killed process to be gone before starting the next.
+#[tokio::test]
+async fn a_start_right_behind_a_kill_waits_for_the_dead_to_let_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start(&data);
+    let held = std::fs::File::open(data.join("florin.lock")).unwrap();
+    assert!(server.terminate().success());
+    // Given a lock that is held for a moment longer than its process was there
+    held.lock().unwrap();
+    let letting_go = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        drop(held);
+    });
+    let server = Server::start(&data);
+    letting_go.join().unwrap();
+    assert_eq!(server.wallet("alice", "USD").await, 10_000_00);
+}
