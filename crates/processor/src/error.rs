@@ -50,3 +50,15 @@ pub enum Error {
     #[error("the command does not fit into a record of the journal")]
     CommandTooLarge,
 }
+
+/// An error with its causes, for those who only get a sentence.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

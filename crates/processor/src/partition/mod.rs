@@ -9,6 +9,7 @@
 //! and its state is dropped.
 
 mod open;
+mod own;
 mod queue;
 
 use std::collections::VecDeque;
@@ -19,20 +20,20 @@ use std::time::Instant;
 
 use florin_engine::{
     codec::{Outcome, encode},
-    command::{Admitted, Checkpoint, Class, Envelope},
+    command::{Admitted, Class, Envelope},
     decide::{Decision, decide},
     event::Event,
     evolve::evolve,
-    ids::{AccountId, Digest, Key, Position},
+    ids::{AccountId, Position},
     money::Asset,
     postings::{Posting, unbalanced},
     reject::Reject,
-    snapshot::SCHEMA,
     state::State,
 };
 use florin_journal::{Batch, Head, PartitionId, Writer};
 
 use self::open::{Flight, Open, Waiting};
+use self::own::checkpoint;
 use self::queue::{Event as Happened, Next, Queue};
 use crate::clock::{Clock, Stamps};
 use crate::gauges::Gauges;
@@ -41,7 +42,7 @@ use crate::lanes::{Answer, Gate, Inbox, Question, Single};
 use crate::options::{Expand, Options};
 use crate::recovery::Recovered;
 use crate::reversal::Reversal;
-use crate::snapshotter::{self, Finished};
+use crate::snapshotter;
 use crate::{Error, processor};
 
 /// Records submitted and not yet durable; one more is under construction. Two keep the disk busy while one is being
@@ -125,7 +126,7 @@ impl<W: Writer> Loop<W> {
         }
         let reason = match &ended {
             Ok(()) => "it was shut down".to_owned(),
-            Err(error) => chain(error),
+            Err(error) => crate::error::chain(error),
         };
         // Set before the lanes are closed, so that whoever finds them closed finds the reason.
         let stopped = Error::Stopped { reason: self.gate.stopped.get_or_init(|| reason).clone() };
@@ -495,32 +496,4 @@ impl<W: Writer> Loop<W> {
 
 fn outcome<'a>(events: &'a [Event], reject: Option<&'a Reject>) -> Result<&'a [Event], &'a Reject> {
     reject.map_or(Ok(events), Err)
-}
-
-/// The command that names a snapshot's record and state hash, for every audit to check.
-fn checkpoint(partition: PartitionId, finished: &Finished) -> Envelope {
-    let account = AccountId::of_partition(partition.0);
-    let mut digest = Digest::default();
-    digest.0.copy_from_slice(&finished.state_hash[..16]);
-    Envelope {
-        account,
-        class: Class::System,
-        actor: 0,
-        key: Key::of(account, format!("checkpoint {}", finished.index).as_bytes()),
-        digest,
-        dated_ms: 0,
-        command: Checkpoint { index: finished.index, schema: SCHEMA, state_hash: finished.state_hash }.into(),
-    }
-}
-
-/// An error with its causes, for those who only get a sentence.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
