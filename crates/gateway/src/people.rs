@@ -4,6 +4,8 @@ use florin_engine::{
     ids::{AccountId, Digest},
     money::Sealed,
 };
+use florin_issuer::Profile;
+use florin_projector::CardRow;
 use florin_vault::Vault;
 
 use crate::http::{idempotency::Content, problem::Problem};
@@ -44,6 +46,14 @@ pub fn open(
         Err(florin_vault::Error::Erased | florin_vault::Error::Unknown) => Ok(None),
         Err(error) => Err(problem(&error)),
     }
+}
+
+/// The names and the address that a card was asked for with; all empty where none were given or the user is erased.
+pub fn profile(vault: &Vault, row: &CardRow) -> Result<Profile, Problem> {
+    let Some(profile) = open(vault, row.account, florin_issuer::PROFILE_CONTEXT, &row.profile)? else {
+        return Ok(Profile::default());
+    };
+    serde_json::from_slice(&profile).map_err(|error| Problem::internal("a card's profile is not its JSON", &error))
 }
 
 fn problem(error: &florin_vault::Error) -> Problem {

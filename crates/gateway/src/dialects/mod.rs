@@ -3,4 +3,5 @@
 //! A dialect implements [`crate::http::problem::Dialect`] and offers `router(gateway, prefix)`; everything else it takes from
 //! [`crate::gateway`] and [`crate::http`].
 
+pub mod baas;
 pub mod dashboard;

@@ -173,13 +173,7 @@ impl Call {
 
     /// The name that the user gave a card; empty where there is none.
     pub(super) fn card_name(&self, row: &CardRow) -> Result<String, Problem> {
-        let vault = &self.gateway.ports().vault;
-        let context = florin_issuer::PROFILE_CONTEXT;
-        let Some(profile) = people::open(vault, row.account, context, &row.profile)? else {
-            return Ok(String::new());
-        };
-        let profile: florin_issuer::Profile = serde_json::from_slice(&profile)
-            .map_err(|error| Problem::internal("a card's profile is not its JSON", &error))?;
+        let profile = people::profile(&self.gateway.ports().vault, row)?;
         Ok(profile.card_name.unwrap_or_default())
     }
 
