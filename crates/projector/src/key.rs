@@ -53,6 +53,8 @@ pub(crate) enum Table {
     Invoice = 0x70,
     /// History of a card.
     History = 0x78,
+    /// Webhooks due, by company.
+    Due = 0x80,
 }
 
 /// Longest key: an issuer's id of 64 bytes behind its table.

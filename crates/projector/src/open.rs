@@ -26,11 +26,13 @@ pub struct Options {
     /// Rows at which a batch is written [512]; the rows of one entry always go together. Writers of the store stop its readers, so keep it to a few
     /// hundred.
     pub batch_rows_max: usize,
+    /// Whether it is noted what companies are to be told by webhooks [yes].
+    pub due: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, batch_rows_max: 512 }
+        Self { cache_bytes: 64 << 20, batch_rows_max: 512, due: true }
     }
 }
 
@@ -229,6 +231,8 @@ impl Store {
             db: self.db,
             meta,
             batch_rows_max: options.batch_rows_max.max(1),
+            due: options.due,
+            due_keep: RwLock::default(),
             partitions: (0..meta.partitions).map(|_| Followed::new()).collect(),
             policies: RwLock::new(kept.policies),
             marker: place.marker,

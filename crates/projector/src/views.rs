@@ -4,6 +4,7 @@
 //! without bound take a limit. A read that must see a write names its position with [`Views::wait`] first.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     path::PathBuf,
     sync::{
@@ -28,6 +29,7 @@ use crate::{
     card_requests::{self, CardRequestRow},
     cards::{self, CardRow, PendingCard},
     checkpoint::{self, Checkpoint},
+    due::DueKeep,
     history::{self, HistoryRow},
     invoices::{self, InvoiceRow},
     key::{Key, Table, tail16},
@@ -51,6 +53,10 @@ pub(crate) struct Inner {
     pub(crate) db: sled::Db,
     pub(crate) meta: checkpoint::Meta,
     pub(crate) batch_rows_max: usize,
+    /// Whether it is noted what is due to companies.
+    pub(crate) due: bool,
+    /// Which due rows of each partition are kept.
+    pub(crate) due_keep: RwLock<BTreeMap<u16, DueKeep>>,
     pub(crate) partitions: Vec<Followed>,
     pub(crate) policies: RwLock<Policies>,
     /// A file that makes the next opening rebuild.

@@ -17,6 +17,7 @@ use super::{At, Fold};
 use crate::{
     CardRow, Error, PendingKind, PendingRow,
     cards::{self, by_issuer_key, by_number_key, of_account_key},
+    due::Seen,
 };
 
 impl Fold {
@@ -56,6 +57,7 @@ impl Fold {
             position: at.position,
             requested: (at.position, at.event),
         };
+        self.touched = Some(Seen::new_card(&row));
         self.batch.cards.put(e.card, row);
         self.batch.point(of_account_key(at.account, at.time_ms, e.card), e.card.0);
         self.batch.point(by_number_key(e.number), e.card.0);

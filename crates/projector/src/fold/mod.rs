@@ -23,6 +23,7 @@ use crate::{
     batch::Batch,
     cards::CardRow,
     checkpoint::{self, Checkpoint, SCHEMA},
+    due::Seen,
     history::{self, HistoryRow},
     key::Place,
     policies::PolicyRow,
@@ -37,6 +38,8 @@ pub(crate) struct Fold {
     postings: Vec<Posting>,
     /// Adopted in this batch; shown to readers once it is written.
     adopted: Vec<PolicyRow>,
+    /// The card that the event at hand changes, as it was before.
+    touched: Option<Seen>,
     /// How far the batch in the making goes.
     seen: Option<Checkpoint>,
     /// Whether anything of `seen` is not yet written.
@@ -51,6 +54,7 @@ struct At {
     time_ms: u64,
     class: Class,
     actor: u64,
+    policy: u32,
     /// Its number within the entry.
     event: u32,
 }
@@ -70,6 +74,7 @@ impl Fold {
             batch: Batch::new(views.0.tree.clone()),
             postings: Vec::new(),
             adopted: Vec::new(),
+            touched: None,
             seen: views.checkpoint(partition)?,
             gathered: false,
         })
@@ -149,11 +154,13 @@ impl Fold {
                 time_ms: entry.admitted.time_ms,
                 class: envelope.class,
                 actor: envelope.actor,
+                policy: entry.admitted.policy,
                 event,
             };
             self.event(&at, what)?;
             self.post(&at, what)?;
             self.note(&at, what)?;
+            self.due(&at)?;
         }
         Ok(())
     }
@@ -243,10 +250,28 @@ impl Fold {
         self.batch.put(history::key(card, at.position, at.event), &step)
     }
 
+    /// Notes what the company is to be told of the card that the event has changed. An event changes one card at most.
+    fn due(&mut self, at: &At) -> Result<(), Error> {
+        let Some(before) = self.touched.take() else {
+            return Ok(());
+        };
+        if !self.views.0.due || !self.views.keeps_due(at.position, self.partition, at.time_ms) {
+            return Ok(());
+        }
+        let missing = self.missing::<CardRow>(at);
+        let row = self.batch.cards.get(&self.batch.tree, before.card())?.ok_or(missing)?;
+        let due: Vec<_> = before.due(row, at.position, at.event, at.time_ms, at.policy).collect();
+        for (key, row) in due {
+            self.batch.put(key, &row)?;
+        }
+        Ok(())
+    }
+
     /// The card to be changed, marked as changed by this entry.
     fn card(&mut self, at: &At, card: CardId) -> Result<&mut CardRow, Error> {
         let missing = self.missing::<CardRow>(at);
         let row = self.batch.cards.edit(&self.batch.tree, card)?.ok_or(missing)?;
+        self.touched.get_or_insert_with(|| Seen::of(row));
         row.updated_ms = at.time_ms;
         row.position = at.position;
         Ok(row)

@@ -76,7 +76,12 @@ impl World {
     }
 
     pub(crate) async fn open(&self) -> Result<(Views, Option<Rebuild>), Error> {
-        Views::open(&self.views_dir(), &self.journal, Options { cache_bytes: 8 << 20, batch_rows_max: 24 }).await
+        Views::open(
+            &self.views_dir(),
+            &self.journal,
+            Options { cache_bytes: 8 << 20, batch_rows_max: 24, ..Options::default() },
+        )
+        .await
     }
 
     pub(crate) async fn catch_up(&self, views: &Views) {
