@@ -30,6 +30,8 @@ pub mod mmr;
 pub mod proof;
 pub mod provider;
 pub mod record;
+#[cfg(feature = "nats-testing")]
+pub mod testing;
 
 pub use batch::{Batch, Full};
 pub use chain::Chain;
