@@ -3,6 +3,7 @@
 //! It says where things are, who may come in and how much; it never changes what the engine decides. Every setting has
 //! a default, so an empty file, or none, is a good one for a first try.
 
+pub(crate) mod nats;
 mod reader;
 mod schema;
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use florin_gateway::http::keys::KeyHash;
 use secrecy::SecretString;
 
+pub(crate) use nats::Nats;
 pub(crate) use reader::Problem;
 
 use crate::args::Place;
@@ -22,6 +24,7 @@ use crate::failure::{Exit, Failure};
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) serve: Serve,
+    pub(crate) nats: Nats,
     pub(crate) log: Log,
     pub(crate) ledger: Ledger,
     pub(crate) processor: Processor,

@@ -185,6 +185,18 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Yes or no.
+    pub(super) fn flag(&self, key: &'static str, default: bool) -> bool {
+        let Some(given) = self.given(key) else {
+            return default;
+        };
+        let flag = match &given {
+            Given::File(value) => value.get_ref().as_bool(),
+            Given::Variable(_, text) => text.parse().ok(),
+        };
+        flag.unwrap_or_else(|| self.wrong(&given, key, "must be true or false", default))
+    }
+
     /// A text, if given.
     pub(super) fn text(&self, key: &'static str) -> Option<String> {
         let given = self.given(key)?;
@@ -230,6 +242,13 @@ impl<'a> Section<'a> {
             .and_then(|table| table.keys().next())
             .map_or(Place::Nowhere, |first| self.reader.place(first.span().start));
         self.reader.problem(place, format!("`{}.{key}` is missing", self.prefix));
+    }
+
+    /// Complains about settings that do not go together.
+    pub(super) fn contrary(&self, what: &str) {
+        let first = self.table.and_then(|table| table.keys().next());
+        let place = first.map_or(Place::Nowhere, |first| self.reader.place(first.span().start));
+        self.reader.problem(place, format!("[{}]: {what}", self.prefix));
     }
 
     /// The tables of `[[section.key]]`, in order. Lists come from the file only.

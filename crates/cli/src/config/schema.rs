@@ -7,14 +7,16 @@ use std::path::PathBuf;
 use florin_gateway::http::keys::KeyHash;
 use secrecy::SecretString;
 
+use super::nats;
 use super::reader::{Reader, Section};
 use super::{
     Checked, Config, Dashboard, Gateway, Issuer, Key, Ledger, Limits, Log, LogFormat, Ops, PARTITIONS_MAX, Processor,
     Sandbox, Secrets, Serve, Settlement, Views,
 };
 
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "serve",
+    "nats",
     "log",
     "ledger",
     "processor",
@@ -42,6 +44,7 @@ pub(super) fn read(text: &str, environment: BTreeMap<String, String>) -> Checked
         let sandbox = section("sandbox");
         let config = Config {
             serve: serve(&section("serve")),
+            nats: nats::read(&reader, &section("nats")),
             log: log(&section("log")),
             ledger: ledger(&section("ledger")),
             processor: processor(&section("processor")),
