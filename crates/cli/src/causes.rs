@@ -85,6 +85,25 @@ pub(crate) fn settlement(error: settlement::Error) -> Failure {
     Failure::new(Exit::Stopped, "the settlement stopped itself").advise(advice).because(error)
 }
 
+/// Whether an error of the journal may pass by itself: what it is read from is away, and nothing of it is wrong.
+pub(crate) fn passing(_: &journal::Error) -> bool {
+    false
+}
+
+/// Whether what ended the settlement may pass by itself.
+pub(crate) fn settlement_passing(error: &settlement::Error) -> bool {
+    match error {
+        settlement::Error::Journal(error) => passing(error),
+        settlement::Error::Queue(error) => queue_passing(error),
+        _ => false,
+    }
+}
+
+/// Whether an error of the queue may pass by itself.
+fn queue_passing(_: &queue::Error) -> bool {
+    false
+}
+
 /// A processor that did not start.
 pub(crate) fn start(error: processor::Error) -> Failure {
     match error {

@@ -5,10 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use florin_gateway::ports::{DeadLetter, DeadLetters, Error};
-use florin_workers::queue;
+use florin_workers::queue::{self, Queue};
 use tokio::runtime::Handle;
-
-type Queue = florin_workers::DeadLetters<queue::Embedded>;
 
 /// What the queue is called in the ops API.
 const QUEUE: &str = "settlement";
@@ -18,17 +16,17 @@ const WAIT: Duration = Duration::from_secs(10);
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(100);
 
-struct Letters {
-    letters: Queue,
+struct Letters<Q> {
+    letters: florin_workers::DeadLetters<Q>,
     runtime: Handle,
 }
 
 /// The dead letters of `queue`. The gateway calls them from threads that may block.
-pub(super) fn of(queue: queue::Embedded) -> Arc<dyn DeadLetters> {
-    Arc::new(Letters { letters: Queue::new(queue), runtime: Handle::current() })
+pub(super) fn of<Q: Queue>(queue: Q) -> Arc<dyn DeadLetters> {
+    Arc::new(Letters { letters: florin_workers::DeadLetters::new(queue), runtime: Handle::current() })
 }
 
-impl DeadLetters for Letters {
+impl<Q: Queue> DeadLetters for Letters<Q> {
     fn list(&self, limit: usize) -> Result<Vec<DeadLetter>, Error> {
         let letters = self.runtime.block_on(self.letters.list());
         let letters = letters.map_err(|error| Error(Box::new(error)))?;

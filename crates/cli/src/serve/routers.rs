@@ -10,13 +10,28 @@ use florin_issuer::signature;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
 
+use super::roles::{Role, Roles};
 use crate::config::{Config, Issuer, Key, Limits};
 use crate::failure::{Exit, Failure};
 
-/// The public listener's router and the ops listener's.
-///
-/// The public one has the card APIs and what a real issuer calls; ops, sandbox and metrics stay on the other.
-pub(super) fn both(config: &Config, ports: Ports, metrics: PrometheusHandle) -> Result<(Router, Router), Failure> {
+/// What the listeners serve.
+pub(crate) struct Routers {
+    /// The card APIs and what a real issuer calls; without the gateway's role nothing but probes.
+    pub(crate) public: Router,
+    /// Ops, sandbox and metrics, which stay off public networks; probes.
+    pub(crate) ops: Router,
+}
+
+/// The routers of these roles. Without `ports` nothing of the gateway's is served.
+pub(super) fn of(
+    config: &Config,
+    roles: &Roles,
+    ports: Option<Ports>,
+    metrics: PrometheusHandle,
+) -> Result<Routers, Failure> {
+    let Some(ports) = ports else {
+        return Ok(Routers { public: Router::new(), ops: health::metrics_route(metrics) });
+    };
     let with_sandbox = ports.sandbox.is_some();
     let gateway = Gateway::new(ports, settings(config));
     let inbound = match &config.issuer {
@@ -28,15 +43,18 @@ pub(super) fn both(config: &Config, ports: Ports, metrics: PrometheusHandle) -> 
             Some(Router::new().nest(issuer_inbound::PREFIX, api))
         }
     };
-    let public = public_router(&gateway, inbound);
-    let mut apis =
-        health::metrics_route(metrics).nest(ops::PREFIX, ops::router(&gateway, &keys(&config.ops.keys), ops::PREFIX));
+    let public =
+        if roles.has(Role::Gateway) { public_router(&gateway, inbound) } else { listener(&gateway, Router::new()) };
+    let mut apis = health::metrics_route(metrics);
+    if roles.has(Role::Ops) {
+        apis = apis.nest(ops::PREFIX, ops::router(&gateway, &keys(&config.ops.keys), ops::PREFIX));
+    }
     if with_sandbox {
         let keys = keys(&config.sandbox.keys);
         let api = sandbox::router(&gateway, Some(&keys), sandbox::PREFIX);
         apis = apis.nest(sandbox::PREFIX, api);
     }
-    Ok((public, listener(&gateway, apis)))
+    Ok(Routers { public, ops: listener(&gateway, apis) })
 }
 
 fn settings(config: &Config) -> Settings {

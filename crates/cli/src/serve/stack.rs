@@ -1,176 +1,185 @@
-//! The parts of the server, opened in the order in which they need each other.
+//! The parts of a process on some journal and some queue, and how those that its roles need are started.
+//!
+//! What they rest on is opened elsewhere: in a data directory by `embedded.rs`, on NATS by `run/`.
 
-use std::net::TcpListener;
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use florin_gateway::Ports;
-use florin_gateway::http::{metrics, serve as http_serve};
+use florin_gateway::http::metrics;
 use florin_issuer::sandbox::{self, BehaviourUpdate, Sandbox};
 use florin_issuer::signature;
 use florin_issuer::{Http, Issuer, http};
 use florin_journal::Provider;
-use florin_journal::embedded::Embedded;
-use florin_processor::{Handle, Processor};
+use florin_processor::Handle;
 use florin_projector::{Projector, Views};
 use florin_vault::{MasterKey, Vault};
-use florin_workers::{Clock, Settlement, clock, queue, settlement};
+use florin_workers::queue::Queue;
+use florin_workers::{Clock, Settlement, clock, settlement};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
+use tokio::sync::watch;
 
-use super::{Running, Tasks, connections, letters, routers};
-use crate::command::ledger;
+use super::roles::{Role, Roles};
+use super::routers::Routers;
+use super::running::{Running, Tasks};
+use super::{letters, routers};
+use crate::causes;
 use crate::config::{self, Config};
-use crate::data::{Content, Data};
 use crate::failure::{Exit, Failure};
 use crate::progress::Meter;
-use crate::{causes, secrets};
+
+/// How long a part of a persistent process rests before it is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Everything that is open and not yet serving.
-pub(super) struct Stack {
-    journal: Embedded,
-    vault: Vault,
-    views: Views,
-    handle: Handle,
-    processor: florin_processor::Running,
-    issuer: Arc<dyn Issuer>,
-    sandbox: Option<Arc<Sandbox>>,
-    queue: queue::Embedded,
+pub(crate) struct Stack<P, Q> {
+    pub(crate) journal: P,
+    pub(crate) handle: Handle,
+    /// Whatever runs partitions in this process.
+    pub(crate) processor: Tasks,
+    pub(crate) views: Option<Views>,
+    pub(crate) vault: Option<Vault>,
+    pub(crate) issuer: Option<Arc<dyn Issuer>>,
+    pub(crate) sandbox: Option<Arc<Sandbox>>,
+    pub(crate) queue: Option<Q>,
+    pub(crate) held: Held,
+    /// Whether followers and workers are tried again after what may pass, such as servers that are away.
+    pub(crate) persistent: bool,
 }
 
-impl Stack {
-    /// Opens the ledger (makes it in an empty directory), recovers the processor, and brings the views to its end.
-    pub(super) async fn open(config: &Config, data: &Data) -> Result<Self, Failure> {
-        if data.content()? == Content::Nothing {
-            let ledger = ledger::make(config, data)?;
-            tracing::info!(ledger = %ledger.id, partitions = ledger.partitions, "made a new ledger");
-        }
-        let master = secrets::master_key(&config.master_key_file(data), false)?;
-        let signing = secrets::signing_key(&config.signing_key_file(data), false)?;
-        let journal =
-            Embedded::open(&data.journal(), signing).map_err(|error| causes::journal("open the journal", error))?;
-        let vault = Vault::open(&data.vault(), &master).map_err(causes::vault)?;
-        // Whatever remembers the journal is compared with it before the processor may write to it: the views, the
-        // settlement's queue, and, by the processor itself, the snapshots.
-        let views = open_views(config, data, &journal).await?;
-        let ledger = journal.ledger().id;
-        let queue =
-            queue::Embedded::open(&data.settlement(), ledger, queue::Settings::default()).map_err(causes::queue)?;
-        Settlement::confirm(&journal, &queue).await.map_err(causes::confirm)?;
-        let (handle, processor) = start_processor(config, data, &journal).await?;
-        catch_up(&journal, &views).await?;
-        let (issuer, sandbox) = open_issuer(config, data, &master, &vault)?;
-        Ok(Self { journal, vault, views, handle, processor, issuer, sandbox, queue })
-    }
+/// Which partitions the workers of this process look after; `None`: all.
+#[derive(Default)]
+pub(crate) struct Held {
+    pub(crate) settlement: Option<watch::Receiver<BTreeSet<u16>>>,
+    pub(crate) clock: Option<watch::Receiver<BTreeSet<u16>>>,
+}
 
-    /// Starts the followers, the workers and the listeners.
-    pub(super) fn start(
+impl<P: Provider, Q: Queue> Stack<P, Q> {
+    /// Starts the followers and the workers of these roles; what the listeners have to serve.
+    pub(crate) fn start(
         self,
         config: &Config,
+        roles: &Roles,
         metrics: PrometheusHandle,
-        public: TcpListener,
-        ops: TcpListener,
         preparing: Arc<AtomicBool>,
-    ) -> Result<Running, Failure> {
+    ) -> Result<(Running, Routers), Failure> {
         let upkeep = tokio::spawn(metrics::upkeep(metrics.clone()));
+        let persistent = self.persistent;
 
         let mut views = Tasks::new();
-        let projector = Projector::new(self.journal.clone(), self.views.clone()).run(views.told());
-        views.spawn(async move {
-            let followed = projector.await;
-            followed.map_err(|error| causes::views("follow the journal", error).stopped())
-        });
+        if let Some(shown) = &self.views {
+            let projector = Projector::new(self.journal.clone(), shown.clone());
+            let stop = views.told();
+            views.spawn(persist(persistent, stop, move |stop| {
+                let projector = projector.clone();
+                async move {
+                    let followed = projector.run(stop).await;
+                    followed.map_err(|error| {
+                        let passing = matches!(&error, florin_projector::Error::Journal(error) if causes::passing(error));
+                        (passing, causes::views("follow the journal", error).stopped())
+                    })
+                }
+            }));
+        }
 
         let mut workers = Tasks::new();
-        let settlement = Settlement::run(
-            self.handle.clone(),
-            self.journal,
-            Arc::clone(&self.issuer),
-            self.queue.clone(),
-            settlement::Options {
+        if let (true, Some(queue), Some(issuer)) = (roles.has(Role::Settlement), &self.queue, &self.issuer) {
+            let (handle, journal, queue, issuer) =
+                (self.handle.clone(), self.journal.clone(), queue.clone(), Arc::clone(issuer));
+            let options = settlement::Options {
                 consumers: config.settlement.concurrency,
                 call_timeout: Duration::from_millis(config.settlement.timeout_ms),
                 tries_max: config.settlement.tries,
                 ..settlement::Options::default()
-            },
-            workers.told(),
-        );
-        workers.spawn(async move { settlement.await.map_err(causes::settlement) });
-        let clock = Clock::run(self.handle.clone(), clock::Options::default(), workers.told());
-        workers.spawn(async move {
-            clock.await;
-            Ok(())
-        });
+            };
+            let stop = workers.told();
+            workers.spawn(persist(persistent, stop, move |stop| {
+                let (handle, journal, queue, issuer, options) =
+                    (handle.clone(), journal.clone(), queue.clone(), Arc::clone(&issuer), options.clone());
+                async move {
+                    let worked = Settlement::run(handle, journal, issuer, queue, options, stop).await;
+                    worked.map_err(|error| (causes::settlement_passing(&error), causes::settlement(error)))
+                }
+            }));
+        }
+        if roles.has(Role::Clock) {
+            let clock = Clock::run(self.handle.clone(), clock::Options::default(), workers.told());
+            workers.spawn(async move {
+                clock.await;
+                Ok(())
+            });
+        }
 
-        let ports = Ports {
-            preparing,
-            handle: self.handle,
-            followers: Arc::new(self.views.clone()),
-            views: self.views,
-            vault: self.vault,
-            issuer: self.issuer,
-            dead_letters: Some(letters::of(self.queue)),
-            sandbox: self.sandbox,
+        let ports = match (self.views, self.vault, self.issuer) {
+            (Some(views), Some(vault), Some(issuer)) if roles.reads() => Some(Ports {
+                preparing,
+                handle: self.handle,
+                followers: Arc::new(views.clone()),
+                views,
+                vault,
+                issuer,
+                dead_letters: self.queue.map(letters::of),
+                sandbox: self.sandbox,
+            }),
+            _ => None,
         };
-        let mut listeners = Tasks::new();
-        let (public_router, ops_router) = routers::both(config, ports, metrics)?;
-        let drain = Duration::from_millis(config.gateway.drain_ms);
-        let (public_most, ops_most) = connections::bounds();
-        let mut listen = |listener: TcpListener, router, connections| {
-            let failed = |cause| Failure::new(Exit::Stopped, "a listener failed").because(cause);
-            let address = listener.local_addr().map_err(failed)?;
-            let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
-            let settings = http_serve::Settings { drain, connections, ..http_serve::Settings::default() };
-            let served = http_serve::serve_with(listener, router, settings, listeners.told());
-            listeners.spawn(async move { served.await.map_err(failed) });
-            Ok::<_, Failure>(address)
-        };
-        Ok(Running {
-            public: listen(public, public_router, public_most)?,
-            ops: listen(ops, ops_router, ops_most)?,
-            listeners,
-            workers,
-            views,
-            processor: self.processor,
-            upkeep,
-        })
+        let routers = routers::of(config, roles, ports, metrics)?;
+        let running = Running { listeners: Tasks::new(), workers, processor: self.processor, views, upkeep };
+        Ok((running, routers))
     }
 }
 
-async fn open_views(config: &Config, data: &Data, journal: &Embedded) -> Result<Views, Failure> {
+/// Runs a part until it is told to stop. Where processes are persistent, a part that ended with something that may pass
+/// is tried again; anything else ends the process.
+async fn persist<F: Future<Output = Result<(), (bool, Failure)>> + Send>(
+    persistent: bool,
+    stop: impl Future<Output = ()> + Send + 'static,
+    part: impl Fn(Told) -> F + Send,
+) -> Result<(), Failure> {
+    let told = watch::Sender::new(false);
+    let signal = told.clone();
+    let waiting = tokio::spawn(async move {
+        stop.await;
+        signal.send_replace(true);
+    });
+    let ended = loop {
+        match part(Box::pin(heard(told.subscribe()))).await {
+            Err((true, failure)) if persistent && !*told.borrow() => {
+                tracing::warn!("a part is tried again: {failure}");
+                let _ = tokio::time::timeout(AGAIN, heard(told.subscribe())).await;
+            }
+            ended => break ended.map_err(|(_, failure)| failure),
+        }
+    };
+    waiting.abort();
+    ended
+}
+
+/// The wish to stop, as a part is told.
+type Told = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn heard(mut told: watch::Receiver<bool>) {
+    // A sender that is gone means the same.
+    let _ = told.wait_for(|stop| *stop).await;
+}
+
+/// Opens the views, which are then as far as they were.
+pub(crate) async fn open_views<P: Provider>(config: &Config, dir: &Path, journal: &P) -> Result<Views, Failure> {
     let options =
         florin_projector::Options { cache_bytes: config.views.cache_mib << 20, ..florin_projector::Options::default() };
-    let opened = Views::open(&data.views(), journal, options).await;
+    let opened = Views::open(dir, journal, options).await;
     // Why they are rebuilt, if they are, is logged where it is found out.
     let (views, _) = opened.map_err(|error| causes::views("open the views", error))?;
     Ok(views)
 }
 
-async fn start_processor(
-    config: &Config,
-    data: &Data,
-    journal: &Embedded,
-) -> Result<(Handle, florin_processor::Running), Failure> {
-    let meter = Arc::new(Meter::new("reading the journal"));
-    let told = Arc::clone(&meter);
-    let options = florin_processor::Options {
-        user_lane: config.processor.queue,
-        network_lane: config.processor.network_queue,
-        snapshots: Some(data.snapshots()),
-        snapshot_entries: config.processor.snapshot_entries,
-        progress: Some(Arc::new(move |at| {
-            told.tell(at.partition.0, at.index, at.last);
-        })),
-        ..florin_processor::Options::default()
-    };
-    let partitions = journal.ledger().partitions();
-    let started = Processor::start(journal.clone(), partitions, options).await;
-    meter.finish();
-    started.map_err(causes::start)
-}
-
-async fn catch_up(journal: &Embedded, views: &Views) -> Result<(), Failure> {
+/// Brings the views to the end that the journal has now.
+pub(crate) async fn catch_up<P: Provider>(journal: &P, views: &Views) -> Result<(), Failure> {
     let meter = Arc::new(Meter::new("bringing the views up"));
     let told = Arc::clone(&meter);
     let caught_up = Projector::new(journal.clone(), views.clone())
@@ -182,13 +191,14 @@ async fn catch_up(journal: &Embedded, views: &Views) -> Result<(), Failure> {
 }
 
 /// The issuer, and the sandbox if that is it.
-type Issuing = (Arc<dyn Issuer>, Option<Arc<Sandbox>>);
+pub(crate) type Issuing = (Arc<dyn Issuer>, Option<Arc<Sandbox>>);
 
-fn open_issuer(config: &Config, data: &Data, master: &MasterKey, vault: &Vault) -> Result<Issuing, Failure> {
+/// The issuer that the configuration names; a sandbox keeps its state in `file`.
+pub(crate) fn open_issuer(config: &Config, file: &Path, master: &MasterKey, vault: &Vault) -> Result<Issuing, Failure> {
     match &config.issuer {
         config::Issuer::Sandbox { latency_ms, failure_rate } => {
             let settings = sandbox::Settings::default();
-            let sandbox = Sandbox::open(&data.sandbox(), master, Some(vault.clone()), settings).map_err(|error| {
+            let sandbox = Sandbox::open(file, master, Some(vault.clone()), settings).map_err(|error| {
                 Failure::new(Exit::Disk, "cannot open the sandbox issuer")
                     .advise("check the disk; the sandbox's file is issuer.redb in the data directory")
                     .because(error)
