@@ -22,6 +22,7 @@ pub mod handle;
 mod lanes;
 pub mod options;
 mod partition;
+pub mod placement;
 pub mod processor;
 pub mod recovery;
 mod reversal;
