@@ -28,6 +28,7 @@ use crate::{
         position::At,
         problem::Problem,
         rates::Limiters,
+        tokens::{Bearer, Tokens},
     },
     people,
     ports::Ports,
@@ -42,6 +43,7 @@ struct Inner {
     ports: Ports,
     settings: Settings,
     limiters: Limiters,
+    tokens: Tokens,
     written: Written,
 }
 
@@ -58,7 +60,8 @@ impl Gateway {
     /// A gateway in front of these ports.
     pub fn new(ports: Ports, settings: Settings) -> Self {
         let written = Written::new(ports.handle.partitions());
-        Self(Arc::new(Inner { limiters: Limiters::new(&settings.rates), written, ports, settings }))
+        let tokens = Tokens::new(&settings.tokens);
+        Self(Arc::new(Inner { limiters: Limiters::new(&settings.rates), tokens, written, ports, settings }))
     }
 
     /// What is behind it.
@@ -90,6 +93,23 @@ impl Gateway {
             Ok(caller) => {
                 limiters.keys.check(&caller.actor)?;
                 Ok(caller)
+            }
+            Err(refused) => {
+                limiters.refused.check(&address)?;
+                Err(refused)
+            }
+        }
+    }
+
+    /// Whose token a request carries in `Authorization: Bearer`, within the limits of its address, and of its key and user.
+    pub fn bearer(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Bearer, Problem> {
+        let limiters = &self.0.limiters;
+        let address = self.address(headers, extensions);
+        limiters.addresses.check(&address)?;
+        match self.0.tokens.bearer(headers) {
+            Ok(bearer) => {
+                limiters.keys.check(&bearer.caller)?;
+                Ok(bearer)
             }
             Err(refused) => {
                 limiters.refused.check(&address)?;

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use crate::http::{keys::ApiKey, rates::Rates};
+use crate::http::{keys::ApiKey, rates::Rates, tokens};
 
 /// Settings of a gateway.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// API keys of the dashboard API.
     pub dashboard_keys: Vec<ApiKey>,
+    /// Who may sign tokens for the BaaS and the mobile API.
+    pub tokens: tokens::Settings,
     /// Rate limits.
     pub rates: Rates,
     /// How long a call whose effect settles at the issuer waits for it [2 s].
@@ -27,6 +29,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             dashboard_keys: Vec::new(),
+            tokens: tokens::Settings::default(),
             rates: Rates::default(),
             settlement_wait: Duration::from_secs(2),
             read_wait: Duration::from_secs(2),

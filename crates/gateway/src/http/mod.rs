@@ -1,6 +1,6 @@
 //! What all dialects share: everything about HTTP that no document words its own way.
 //!
-//! A request passes [`edge`] (request id, span, metrics, headers), its dialect's authentication ([`keys`]) and limits
+//! A request passes [`edge`] (request id, span, metrics, headers), its dialect's authentication ([`keys`], [`tokens`]) and limits
 //! ([`rates`]), and is read by [`body`] and [`json`] into exact amounts ([`amount`]) under an [`idempotency`] key. Whatever goes
 //! wrong is a [`problem::Problem`], which the dialect words.
 
@@ -20,3 +20,4 @@ pub mod rates;
 pub mod request_id;
 pub mod serve;
 pub mod time;
+pub mod tokens;
