@@ -198,6 +198,11 @@ impl Gateway {
         }
     }
 
+    /// Counts a look-up of a card by its number, found or not, within the limit of reveals.
+    pub fn count_look_up(&self, account: AccountId) -> Result<(), Problem> {
+        self.0.limiters.reveals.check(&(account.0, CardId::NIL.0))
+    }
+
     /// Records a reveal before anything is revealed: within the limit per card and user, and only if the engine lets it.
     pub async fn record_reveal(
         &self,

@@ -10,7 +10,7 @@ use axum::{
 use tower::Layer;
 
 use crate::{
-    dialects::dashboard,
+    dialects::{dashboard, mobile},
     gateway::Gateway,
     health,
     http::{
@@ -23,7 +23,9 @@ use crate::{
 /// All dialects under their prefixes, with `/healthz` and `/readyz`. `beside` are other APIs that share the listener, such as
 /// the sandbox's, under prefixes of their own.
 pub fn public_router(gateway: &Gateway, beside: impl IntoIterator<Item = Router>) -> Router {
-    let mut apis = Router::new().nest(dashboard::PREFIX, dashboard::router(gateway, dashboard::PREFIX));
+    let mut apis = Router::new()
+        .nest(dashboard::PREFIX, dashboard::router(gateway, dashboard::PREFIX))
+        .nest(mobile::PREFIX, mobile::router(gateway, mobile::PREFIX));
     for api in beside {
         apis = apis.merge(api);
     }

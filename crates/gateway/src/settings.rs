@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::http::{keys::ApiKey, rates::Rates, tokens};
+use crate::{
+    dialects::mobile,
+    http::{keys::ApiKey, rates::Rates, tokens},
+};
 
 /// Settings of a gateway.
 #[derive(Clone, Debug)]
@@ -11,6 +14,8 @@ pub struct Settings {
     pub dashboard_keys: Vec<ApiKey>,
     /// Who may sign tokens for the BaaS and the mobile API.
     pub tokens: tokens::Settings,
+    /// The mobile API.
+    pub mobile: mobile::Settings,
     /// Rate limits.
     pub rates: Rates,
     /// How long a call whose effect settles at the issuer waits for it [2 s].
@@ -30,6 +35,7 @@ impl Default for Settings {
         Self {
             dashboard_keys: Vec::new(),
             tokens: tokens::Settings::default(),
+            mobile: mobile::Settings::default(),
             rates: Rates::default(),
             settlement_wait: Duration::from_secs(2),
             read_wait: Duration::from_secs(2),

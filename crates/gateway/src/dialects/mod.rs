@@ -5,3 +5,4 @@
 
 pub mod baas;
 pub mod dashboard;
+pub mod mobile;

@@ -21,3 +21,4 @@ pub mod request_id;
 pub mod serve;
 pub mod time;
 pub mod tokens;
+pub mod window;

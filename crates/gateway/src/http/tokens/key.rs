@@ -184,7 +184,10 @@ impl Key {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Key").field("company", &self.company).field("algorithm", &self.algorithm).finish_non_exhaustive()
+        f.debug_struct("Key")
+            .field("company", &self.company)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
     }
 }
 

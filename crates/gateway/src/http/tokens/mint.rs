@@ -18,7 +18,9 @@ use super::{
 #[derive(Debug, Error)]
 pub enum Error {
     /// Neither a PEM private key of Ed25519 or RSA, nor a secret.
-    #[error("no private key in PEM (Ed25519, or RSA of 2048 bits or more), and no secret of {SECRET_BYTES_MIN} bytes or more")]
+    #[error(
+        "no private key in PEM (Ed25519, or RSA of 2048 bits or more), and no secret of {SECRET_BYTES_MIN} bytes or more"
+    )]
     Key,
     /// Signing failed.
     #[error("the token cannot be signed")]
