@@ -15,9 +15,11 @@ pub mod letters;
 pub mod queue;
 pub mod settlement;
 mod translate;
+pub mod webhooks;
 
 pub use backoff::Backoff;
 pub use clock::Clock;
 pub use engine::Engine;
 pub use letters::DeadLetters;
 pub use settlement::Settlement;
+pub use webhooks::Webhooks;
