@@ -22,6 +22,10 @@ use clap::Parser;
 
 use args::{Cli, Command, Config, Ledger, Views};
 
+/// The views and the HTTP layer allocate much and briefly on several threads, where the system's allocator is slow.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Audit(audit) => return audit::run(&audit),

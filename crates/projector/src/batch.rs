@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Rows of one kind that may stay cached between batches.
-const CACHED_ROWS_MAX: usize = 4_096;
+const CACHED_ROWS_MAX: usize = 32_768;
 
 /// A kind of row that is read back, changed and written again.
 pub(crate) trait Keyed: Row {

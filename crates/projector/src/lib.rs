@@ -23,6 +23,7 @@ pub mod history;
 pub mod invoices;
 mod key;
 pub mod ledger;
+mod lines;
 pub mod open;
 mod policies;
 pub mod projector;

@@ -2,7 +2,7 @@
 //!
 //! A chunk holds the lines of up to [`LINES_MAX`] and is found by its first place: as later places sort first, the chunk
 //! of a place is the first key from the place's own on. A chunk begins when the newest is full; its first place never
-//! changes, and lines are only appended to the newest or replaced where they are.
+//! changes, and lines are only appended to the newest or replaced where they are. How a chunk's lines are written: `lines.rs`.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -10,12 +10,12 @@ use std::{
 };
 
 use florin_engine::ids::transaction_id;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     Error,
     batch::{Keyed, Rows},
     key::{Key, Place},
+    lines::{Line, Packed},
     row::{self, Row},
     transactions::{Cursor, Statement, TransactionRow},
 };
@@ -24,21 +24,13 @@ use crate::{
 const LINES_MAX: usize = 16;
 
 /// Statements whose newest chunk may be remembered between batches.
-const REMEMBERED_MAX: usize = 8_192;
+const REMEMBERED_MAX: usize = 65_536;
 
 /// The lines of one place, by part, the lowest first: the event itself (0), its fees (1 and up).
 pub(crate) type Lines = Vec<(u8, TransactionRow)>;
 
-/// A stored line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Line {
-    place: Place,
-    part: u8,
-    row: TransactionRow,
-}
-
 /// Lines of a statement, oldest first.
-pub(crate) type Chunk = Vec<Line>;
+pub(crate) type Chunk = Packed;
 
 impl Row for Chunk {
     const NAME: &'static str = "transactions";
@@ -71,7 +63,7 @@ pub(crate) fn read(
     value: &[u8],
 ) -> Result<impl Iterator<Item = (Cursor, TransactionRow)> + use<>, Error> {
     let chunk: Chunk = row::decode(value)?;
-    Ok(chunk.into_iter().rev().map(move |line| {
+    Ok(chunk.lines().map_err(damaged)?.into_iter().rev().map(move |line| {
         let Line { place, part, row } = line;
         let id = transaction_id(partition, place.position, place.number(part));
         (Cursor { place, part }, TransactionRow { id, position: place.position, ..row })
@@ -101,7 +93,7 @@ impl Statements {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(room) => room.insert(first_of(tree, statement, None)?.into_iter().collect()),
         };
-        let lines = lines.into_iter().map(|(part, row)| Line { place, part, row });
+        let mut lines = lines.into_iter().map(|(part, row)| Line { place, part, row });
         let first = match newest.iter().rev().find(|first| **first <= place) {
             Some(first) => Some(*first),
             None => first_of(tree, statement, Some(place))?,
@@ -111,15 +103,21 @@ impl Statements {
             None => None,
         };
         match chunk {
-            Some(chunk) if chunk.len() < LINES_MAX || chunk.last().is_some_and(|last| last.place >= place) => {
-                let from = chunk.partition_point(|line| line.place < place);
-                let to = chunk.partition_point(|line| line.place <= place);
-                chunk.splice(from..to, lines);
+            Some(chunk) if chunk.len() < LINES_MAX && chunk.last() < place => {
+                lines.try_for_each(|line| chunk.push(&line)).map_err(damaged)?;
+            }
+            Some(chunk) if chunk.last() >= place => {
+                let mut all = chunk.lines().map_err(damaged)?;
+                let from = all.partition_point(|line| line.place < place);
+                let to = all.partition_point(|line| line.place <= place);
+                all.splice(from..to, lines);
+                *chunk = Packed::of(&all).map_err(damaged)?;
             }
             _ => {
                 newest.push(place);
                 self.begun.push(statement);
-                self.chunks.put((statement, place), lines.collect());
+                let lines: Vec<Line> = lines.collect();
+                self.chunks.put((statement, place), Packed::of(&lines).map_err(damaged)?);
             }
         }
         Ok(())
@@ -136,6 +134,10 @@ impl Statements {
             self.newest.clear();
         }
     }
+}
+
+fn damaged(source: postcard::Error) -> Error {
+    Error::Damaged { table: Chunk::NAME, source }
 }
 
 /// First place of the stored chunk that holds `place`; of the newest without a place.
@@ -186,7 +188,7 @@ mod tests {
     #[test]
     fn lines_read_back_newest_first_with_their_ids() {
         let line = |part| Line { place: place(3, 1), part, row: row(5) };
-        let stored: Chunk = vec![line(0), line(2)];
+        let stored = Packed::of(&[line(0), line(2)]).expect("packs");
         let back: Vec<_> = read(0, &row::encode(&stored).expect("encodes")).expect("decodes").collect();
         let ids: Vec<_> = back.iter().map(|(at, row)| (at.part, row.id)).collect();
         let id = |number| transaction_id(0, Position::new(3, 0), number);
