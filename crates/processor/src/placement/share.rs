@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn every_slot_has_one_holder_and_shares_differ_by_one_at_most() {
         for members in 1..=9_u8 {
-            for slots in 0..=40 {
+            for slots in 0..=40_u16 {
                 let all: Vec<u8> = (0..members).collect();
                 // Whatever is held by whom, among them somebody who is dead,
                 let held: Vec<(u16, u8)> =
