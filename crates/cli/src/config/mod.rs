@@ -6,6 +6,7 @@
 pub(crate) mod nats;
 mod reader;
 mod schema;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) gateway: Gateway,
     pub(crate) limits: Limits,
     pub(crate) dashboard: Dashboard,
+    pub(crate) mobile: florin_gateway::dialects::mobile::Settings,
+    pub(crate) tokens: florin_gateway::http::tokens::Settings,
     pub(crate) ops: Ops,
     pub(crate) settlement: Settlement,
     pub(crate) issuer: Issuer,

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use florin_gateway::dialects::mobile;
 use florin_gateway::http::keys::KeyHash;
 use secrecy::SecretString;
 
 use super::nats;
 use super::reader::{Reader, Section};
+use super::tokens;
 use super::{
     Checked, Config, Dashboard, Gateway, Issuer, Key, Ledger, Limits, Log, LogFormat, Ops, PARTITIONS_MAX, Processor,
     Sandbox, Secrets, Serve, Settlement, Views,
 };
 
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 16] = [
     "serve",
     "nats",
     "log",
@@ -24,6 +26,8 @@ const SECTIONS: [&str; 14] = [
     "gateway",
     "limits",
     "dashboard",
+    "mobile",
+    "tokens",
     "ops",
     "settlement",
     "issuer",
@@ -52,6 +56,8 @@ pub(super) fn read(text: &str, environment: BTreeMap<String, String>) -> Checked
             gateway: gateway(&section("gateway")),
             limits: limits(&section("limits")),
             dashboard: Dashboard { keys: keys(&section("dashboard"), "company") },
+            mobile: mobile(&section("mobile")),
+            tokens: tokens::read(&section("tokens")),
             ops: Ops { keys: keys(&section("ops"), "name") },
             settlement: settlement(&section("settlement")),
             issuer: issuer(&reader, &section("issuer"), &sandbox),
@@ -142,6 +148,18 @@ fn limits(section: &Section<'_>) -> Limits {
     };
     section.finish();
     limits
+}
+
+fn mobile(section: &Section<'_>) -> mobile::Settings {
+    let default = mobile::Settings::default();
+    let limit = |key, default: u32| small(section.number(key, 0..=10_000, u64::from(default)));
+    let settings = mobile::Settings {
+        legacy_messages: section.flag("legacy_messages", default.legacy_messages),
+        status_changes_per_minute: limit("status_changes_per_minute", default.status_changes_per_minute),
+        appeals_per_minute: limit("appeals_per_minute", default.appeals_per_minute),
+    };
+    section.finish();
+    settings
 }
 
 fn keys(section: &Section<'_>, owner: &'static str) -> Vec<Key> {

@@ -61,6 +61,8 @@ fn settings(config: &Config) -> Settings {
     let gateway = &config.gateway;
     Settings {
         dashboard_keys: keys(&config.dashboard.keys),
+        tokens: config.tokens.clone(),
+        mobile: config.mobile,
         rates: rates(&config.limits),
         settlement_wait: Duration::from_millis(gateway.settlement_wait_ms),
         read_wait: Duration::from_millis(gateway.read_wait_ms),

@@ -80,7 +80,8 @@ impl<P: Provider, Q: Queue> Stack<P, Q> {
                 async move {
                     let followed = projector.run(stop).await;
                     followed.map_err(|error| {
-                        let passing = matches!(&error, florin_projector::Error::Journal(error) if causes::passing(error));
+                        let passing =
+                            matches!(&error, florin_projector::Error::Journal(error) if causes::passing(error));
                         (passing, causes::views("follow the journal", error).stopped())
                     })
                 }
