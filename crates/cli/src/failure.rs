@@ -24,6 +24,8 @@ pub(crate) enum Exit {
     Listen = 7,
     /// The running server had to stop itself.
     Stopped = 8,
+    /// The NATS servers cannot be reached, or do not let us do what we must.
+    Nats = 9,
 }
 
 /// The codes as `--help` tells them.
@@ -37,7 +39,8 @@ Exit codes:
   5  the ledger is missing, short, corrupt or another one; nothing was written
   6  the data directory cannot be used (permissions, space, I/O errors)
   7  a listener's address is taken or not allowed
-  8  the running server stopped itself";
+  8  the running server stopped itself
+  9  the NATS servers cannot be reached, or do not let this user in";
 
 /// Why a command ends without having done its work.
 #[derive(Debug)]

@@ -47,6 +47,15 @@ pub fn routes(ports: &Ports) -> Router {
     Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).with_state(probe)
 }
 
+/// What is in the way of being ready, in words; nothing: ready.
+pub type Reasons = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
+/// `/healthz` and `/readyz` of a process without a gateway, or whose gateway is not there yet.
+pub fn bare_routes(reasons: Reasons) -> Router {
+    let ready = async move || ready_unless(reasons());
+    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready))
+}
+
 /// `/metrics`, in the format of Prometheus.
 pub fn metrics_route(handle: PrometheusHandle) -> Router {
     let render = async move |State(handle): State<PrometheusHandle>| {
@@ -76,6 +85,10 @@ async fn ready(State(probe): State<Probe>) -> Response {
     if probe.ports.preparing.load(Ordering::Acquire) {
         reasons.push("what is there from the start is still being made".to_owned());
     }
+    ready_unless(reasons)
+}
+
+fn ready_unless(reasons: Vec<String>) -> Response {
     let ready = reasons.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     json(status, &Readiness { ready, reasons }).into_response()

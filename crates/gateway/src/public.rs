@@ -37,6 +37,12 @@ pub fn listener(gateway: &Gateway, apis: Router) -> Router {
     with_edge(apis.merge(health::routes(gateway.ports())))
 }
 
+/// A listener without a gateway, or before there is one: probes, `beside`, and for everything else the advice to come again.
+pub fn waiting_listener(reasons: health::Reasons, beside: Router) -> Router {
+    let busy = async || Failure::<Plain>::from(Problem::Busy { retry_after_s: 1 });
+    beside.merge(health::bare_routes(reasons)).fallback(busy).layer(from_fn(edge))
+}
+
 /// The edge around a listener's routes; what is at no path is told in the plain format.
 pub fn with_edge(routes: Router) -> Router {
     let routes = routes.fallback(async || Failure::<Plain>::from(Problem::NotFound)).layer(from_fn(edge));

@@ -137,9 +137,15 @@ pub(crate) struct Key {
     pub(crate) hash: KeyHash,
 }
 
-/// `[sandbox]`, beside what it says about the issuer's behaviour.
+/// `[sandbox]`
 #[derive(Debug)]
 pub(crate) struct Sandbox {
+    /// Where the role `issuer-sandbox` serves its contract.
+    pub(crate) listen: SocketAddr,
+    /// How long every call takes.
+    pub(crate) latency_ms: u64,
+    /// Which share of the calls fails.
+    pub(crate) failure_rate: f64,
     /// Keys of the sandbox API.
     pub(crate) keys: Vec<Key>,
 }
@@ -158,8 +164,8 @@ pub(crate) struct Settlement {
 /// `[issuer]`: who really makes the cards.
 #[derive(Debug)]
 pub(crate) enum Issuer {
-    /// The simulator in this process.
-    Sandbox { latency_ms: u64, failure_rate: f64 },
+    /// The simulator in this process, which behaves as [`Sandbox`] says.
+    Sandbox,
     /// A REST issuer; see the issuer crate's CONTRACT.md.
     Http { url: String, secret: SecretString },
 }

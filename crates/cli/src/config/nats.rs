@@ -15,6 +15,8 @@ pub(crate) struct Nats {
     pub(crate) ledger: String,
     /// As whom.
     pub(crate) login: Login,
+    /// What the subjects begin with at which answers come in.
+    pub(crate) inbox_prefix: String,
     /// Authorities that may have signed the server's certificate; none: those of the system.
     pub(crate) tls_ca_file: Option<PathBuf>,
     /// The client's own certificate and its key, where the servers ask for one.
@@ -59,11 +61,20 @@ pub(crate) fn urls(text: &str) -> Result<Vec<String>, String> {
     Ok(urls)
 }
 
+fn inbox_prefix(text: &str) -> Result<String, String> {
+    let token = |token: &str| {
+        !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    };
+    let fits = text.len() <= 64 && text.split('.').all(token);
+    fits.then(|| text.to_owned()).ok_or_else(|| format!("must be words of a subject such as \"_INBOX_gateway\", not {text:?}"))
+}
+
 pub(super) fn read(reader: &Reader<'_>, section: &Section<'_>) -> Nats {
     let nats = Nats {
         urls: section.parsed("url", vec!["nats://127.0.0.1:4222".to_owned()], urls),
         ledger: section.parsed("ledger", "main".to_owned(), ledger_name),
         login: login(reader, section),
+        inbox_prefix: section.parsed("inbox_prefix", "_INBOX".to_owned(), inbox_prefix),
         tls_ca_file: section.text("tls_ca_file").map(PathBuf::from),
         tls_identity: identity(section),
         tls_required: section.flag("tls_required", false),

@@ -60,8 +60,13 @@ pub(super) fn read(text: &str, environment: BTreeMap<String, String>) -> Checked
             tokens: tokens::read(&section("tokens")),
             ops: Ops { keys: keys(&section("ops"), "name") },
             settlement: settlement(&section("settlement")),
-            issuer: issuer(&reader, &section("issuer"), &sandbox),
-            sandbox: Sandbox { keys: keys(&sandbox, "name") },
+            issuer: issuer(&reader, &section("issuer")),
+            sandbox: Sandbox {
+                listen: sandbox.parsed("listen", loopback(8082), address),
+                latency_ms: sandbox.number("latency_ms", 0..=600_000, 0),
+                failure_rate: sandbox.share("failure_rate", 0.0),
+                keys: keys(&sandbox, "name"),
+            },
             secrets: secrets(&reader, &section("secrets")),
         };
         // Read by clap and by the vault, not here.
@@ -191,7 +196,7 @@ fn settlement(section: &Section<'_>) -> Settlement {
     settlement
 }
 
-fn issuer(reader: &Reader<'_>, section: &Section<'_>, sandbox: &Section<'_>) -> Issuer {
+fn issuer(reader: &Reader<'_>, section: &Section<'_>) -> Issuer {
     let http = section.parsed("kind", false, |text| match text {
         "sandbox" => Ok(false),
         "http" => Ok(true),
@@ -205,8 +210,6 @@ fn issuer(reader: &Reader<'_>, section: &Section<'_>, sandbox: &Section<'_>) -> 
         }
     });
     let file = section.text("secret_file");
-    let latency_ms = sandbox.number("latency_ms", 0..=600_000, 0);
-    let failure_rate = sandbox.share("failure_rate", 0.0);
     let issuer = if http {
         let secret = match (reader.variable("FLORIN_ISSUER_SECRET"), &file) {
             (Some(secret), _) => Some(SecretString::from(secret)),
@@ -225,7 +228,7 @@ fn issuer(reader: &Reader<'_>, section: &Section<'_>, sandbox: &Section<'_>) -> 
         }
         Issuer::Http { url: url.unwrap_or_default(), secret: secret.unwrap_or_default() }
     } else {
-        Issuer::Sandbox { latency_ms, failure_rate }
+        Issuer::Sandbox
     };
     section.finish();
     issuer

@@ -6,7 +6,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use florin_gateway::http::keys::KeyHash;
@@ -59,13 +59,13 @@ struct Api {
 }
 
 /// The demo of one data directory.
-pub(super) struct Demo {
+pub(crate) struct Demo {
     document: Document,
     file: PathBuf,
 }
 
 /// Refuses what would put demo credentials within reach of others.
-pub(super) fn allowed(config: &Config) -> Result<(), Failure> {
+pub(crate) fn loopback(config: &Config) -> Result<(), Failure> {
     for (address, option) in [(config.serve.listen, "--listen"), (config.serve.ops_listen, "--ops-listen")] {
         if !address.ip().is_loopback() {
             return Err(Failure::new(Exit::Listen, format!("--demo listens on loopback only, and {address} is not"))
@@ -74,7 +74,13 @@ pub(super) fn allowed(config: &Config) -> Result<(), Failure> {
                 )));
         }
     }
-    if !matches!(config.issuer, Issuer::Sandbox { .. }) {
+    Ok(())
+}
+
+/// Refuses what a demo in one process cannot be shown with.
+pub(super) fn allowed(config: &Config) -> Result<(), Failure> {
+    loopback(config)?;
+    if !matches!(config.issuer, Issuer::Sandbox) {
         return Err(Failure::new(Exit::Usage, "--demo works with the sandbox issuer only")
             .advise("set issuer.kind to \"sandbox\", or leave --demo out"));
     }
@@ -84,7 +90,17 @@ pub(super) fn allowed(config: &Config) -> Result<(), Failure> {
 impl Demo {
     /// The credentials of an earlier start, or new ones; the base URLs of this one.
     pub(super) fn prepare(data: &Data, public: &TcpListener, ops: &TcpListener) -> Result<Self, Failure> {
-        let file = data.demo();
+        let ops = address(ops)?;
+        Self::at(data.demo(), address(public)?, ops, ops)
+    }
+
+    /// The same for listeners of other processes, kept in `file`.
+    pub(crate) fn at(
+        file: PathBuf,
+        public: SocketAddr,
+        ops: SocketAddr,
+        simulator: SocketAddr,
+    ) -> Result<Self, Failure> {
         let earlier = match fs::read(&file) {
             Ok(text) => serde_json::from_slice::<Document>(&text).ok(),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
@@ -94,7 +110,6 @@ impl Demo {
             Some(document) => [document.dashboard.api, document.ops, document.sandbox].map(|api| api.api_key),
             None => [mint("dashboard")?, mint("ops")?, mint("sandbox")?],
         };
-        let (public, ops) = (address(public)?, address(ops)?);
         let api = |address, path, api_key| Api { base_url: format!("http://{address}{path}"), api_key };
         Ok(Self {
             document: Document {
@@ -104,14 +119,25 @@ impl Demo {
                     users: DASHBOARD_USERS.map(str::to_owned).to_vec(),
                 },
                 ops: api(ops, "/ops/v1", operator),
-                sandbox: api(ops, "/sandbox/v1", sandbox),
+                sandbox: api(simulator, "/sandbox/v1", sandbox),
             },
             file,
         })
     }
 
+    /// A demo as it was kept.
+    pub(crate) fn read(file: &Path) -> Result<Self, Failure> {
+        let text = fs::read(file).map_err(|error| Failure::io("read", file, error))?;
+        let document = serde_json::from_slice(&text).map_err(|cause| {
+            Failure::new(Exit::Usage, format!("{} is not what `florin demo prepare` writes", file.display()))
+                .advise("make it anew with `florin demo prepare`")
+                .because(cause)
+        })?;
+        Ok(Self { document, file: file.to_owned() })
+    }
+
     /// Lets the demo credentials in.
-    pub(super) fn admit(&self, config: &mut Config) {
+    pub(crate) fn admit(&self, config: &mut Config) {
         let key = |owner: &str, api: &Api| Key { owner: owner.to_owned(), hash: KeyHash::of(&api.api_key) };
         let document = &self.document;
         config.dashboard.keys.push(key(COMPANY, &document.dashboard.api));
@@ -120,7 +146,7 @@ impl Demo {
     }
 
     /// Policy, users and funds, as far as they are not there.
-    pub(super) async fn seed(&self) -> Result<(), Failure> {
+    pub(crate) async fn seed(&self) -> Result<(), Failure> {
         let client = reqwest::Client::builder().no_proxy().build();
         let client = client.map_err(|cause| failed("make a client").because(cause))?;
         let ops = Ops { client, api: &self.document.ops };
@@ -144,15 +170,20 @@ impl Demo {
         Ok(())
     }
 
-    /// Writes `demo.json`; what people are told to try.
-    pub(super) fn announce(&self, data: &Data) -> Result<String, Failure> {
+    /// Keeps the demo in its file.
+    pub(crate) fn write(&self) -> Result<(), Failure> {
         let text = serde_json::to_vec_pretty(&self.document).map_err(|cause| failed("write").because(cause))?;
         if fs::read(&self.file).ok().as_deref() != Some(&text) {
             secrets::write_private(&self.file, &text)?;
         }
+        Ok(())
+    }
+
+    /// What people are told to try.
+    pub(crate) fn announce(&self) -> String {
         let Document { dashboard, ops, sandbox } = &self.document;
         let Api { base_url, api_key } = &dashboard.api;
-        Ok(format!(
+        format!(
             "\
 Florin demo: company {COMPANY}, users alice, bob and carol with 10,000.00 USD each
 
@@ -170,10 +201,10 @@ Try:
             ops.api_key,
             sandbox.base_url,
             sandbox.api_key,
-            data.demo().display(),
+            self.file.display(),
             ops.base_url,
             ops.api_key,
-        ))
+        )
     }
 }
 

@@ -4,8 +4,9 @@
 //! views, the workers; the listeners answer last. End: listeners stop accepting and drain, the workers stop, the processor
 //! decides, writes and answers what it holds, the views follow to the end. What stops by itself ends the process.
 
-mod connections;
-mod demo;
+pub(crate) mod connections;
+pub(crate) mod demo;
+pub(crate) mod door;
 mod embedded;
 mod letters;
 pub(crate) mod listening;
@@ -83,16 +84,19 @@ async fn serve(mut config: Config, with_demo: bool) -> Result<(), Failure> {
     };
     let preparing = Arc::new(AtomicBool::new(with_demo));
     let (mut running, routers) = stack.start(&config, &Roles::all(), metrics, Arc::clone(&preparing))?;
+    let Some(routers) = routers else {
+        return running.stop(None).await;
+    };
     let [public, ops] = both(&config, &mut running, [(public, routers.public), (ops, routers.ops)])?;
     if let Some(demo) = &demo {
         let seeded = tokio::select! {
             seeded = demo.seed() => seeded,
             () = stop.asked() => return running.stop(None).await,
         };
-        match seeded.and_then(|()| demo.announce(&data)) {
-            Ok(text) => {
+        match seeded.and_then(|()| demo.write()) {
+            Ok(()) => {
                 preparing.store(false, Ordering::Release);
-                say(&text);
+                say(&demo.announce());
             }
             Err(failure) => return running.stop(Some(failure)).await,
         }

@@ -22,20 +22,17 @@ pub(crate) struct Routers {
     pub(crate) ops: Router,
 }
 
-/// The routers of these roles. Without `ports` nothing of the gateway's is served.
+/// The routers of these roles.
 pub(super) fn of(
     config: &Config,
     roles: &Roles,
-    ports: Option<Ports>,
+    ports: Ports,
     metrics: PrometheusHandle,
 ) -> Result<Routers, Failure> {
-    let Some(ports) = ports else {
-        return Ok(Routers { public: Router::new(), ops: health::metrics_route(metrics) });
-    };
     let with_sandbox = ports.sandbox.is_some();
     let gateway = Gateway::new(ports, settings(config));
     let inbound = match &config.issuer {
-        Issuer::Sandbox { .. } => None,
+        Issuer::Sandbox => None,
         Issuer::Http { secret, .. } => {
             let key = signature::Key::new(secret.expose_secret().as_bytes())
                 .map_err(|cause| Failure::new(Exit::Config, "the issuer's secret cannot be used").because(cause))?;

@@ -60,14 +60,14 @@ pub(crate) struct Held {
 }
 
 impl<P: Provider, Q: Queue> Stack<P, Q> {
-    /// Starts the followers and the workers of these roles; what the listeners have to serve.
+    /// Starts the followers and the workers of these roles; what the listeners have to serve, if a gateway is among them.
     pub(crate) fn start(
         self,
         config: &Config,
         roles: &Roles,
         metrics: PrometheusHandle,
         preparing: Arc<AtomicBool>,
-    ) -> Result<(Running, Routers), Failure> {
+    ) -> Result<(Running, Option<Routers>), Failure> {
         let upkeep = tokio::spawn(metrics::upkeep(metrics.clone()));
         let persistent = self.persistent;
 
@@ -129,7 +129,7 @@ impl<P: Provider, Q: Queue> Stack<P, Q> {
             }),
             _ => None,
         };
-        let routers = routers::of(config, roles, ports, metrics)?;
+        let routers = ports.map(|ports| routers::of(config, roles, ports, metrics)).transpose()?;
         let running = Running { listeners: Tasks::new(), workers, processor: self.processor, views, upkeep };
         Ok((running, routers))
     }
@@ -197,22 +197,8 @@ pub(crate) type Issuing = (Arc<dyn Issuer>, Option<Arc<Sandbox>>);
 /// The issuer that the configuration names; a sandbox keeps its state in `file`.
 pub(crate) fn open_issuer(config: &Config, file: &Path, master: &MasterKey, vault: &Vault) -> Result<Issuing, Failure> {
     match &config.issuer {
-        config::Issuer::Sandbox { latency_ms, failure_rate } => {
-            let settings = sandbox::Settings::default();
-            let sandbox = Sandbox::open(file, master, Some(vault.clone()), settings).map_err(|error| {
-                Failure::new(Exit::Disk, "cannot open the sandbox issuer")
-                    .advise("check the disk; the sandbox's file is issuer.redb in the data directory")
-                    .because(error)
-            })?;
-            let behaviour = BehaviourUpdate {
-                latency_ms: Some(*latency_ms),
-                failure_rate: Some(*failure_rate),
-                ..BehaviourUpdate::default()
-            };
-            sandbox
-                .update_behaviour(behaviour)
-                .map_err(|error| Failure::new(Exit::Config, "the sandbox's settings cannot be used").because(error))?;
-            let sandbox = Arc::new(sandbox);
+        config::Issuer::Sandbox => {
+            let sandbox = Arc::new(open_sandbox(config, file, master, Some(vault.clone()))?);
             Ok((sandbox.clone(), Some(sandbox)))
         }
         config::Issuer::Http { url, secret } => {
@@ -232,4 +218,27 @@ pub(crate) fn open_issuer(config: &Config, file: &Path, master: &MasterKey, vaul
             Ok((Arc::new(issuer), None))
         }
     }
+}
+
+/// The sandbox issuer, as the configuration has it behave.
+pub(crate) fn open_sandbox(
+    config: &Config,
+    file: &Path,
+    master: &MasterKey,
+    vault: Option<Vault>,
+) -> Result<Sandbox, Failure> {
+    let sandbox = Sandbox::open(file, master, vault, sandbox::Settings::default()).map_err(|error| {
+        Failure::new(Exit::Disk, "cannot open the sandbox issuer")
+            .advise("check the disk; the sandbox's file is issuer.redb in the data directory")
+            .because(error)
+    })?;
+    let behaviour = BehaviourUpdate {
+        latency_ms: Some(config.sandbox.latency_ms),
+        failure_rate: Some(config.sandbox.failure_rate),
+        ..BehaviourUpdate::default()
+    };
+    sandbox
+        .update_behaviour(behaviour)
+        .map_err(|error| Failure::new(Exit::Config, "the sandbox's settings cannot be used").because(error))?;
+    Ok(sandbox)
 }
