@@ -15,6 +15,7 @@ use florin_engine::{
     command::{Class, Command, Envelope, RecordReveal},
     event::Event,
     ids::{AccountId, CardId, Digest, Key, Position},
+    money::Sealed,
     terms::RevealKind,
 };
 use florin_processor::Reply;
@@ -77,6 +78,16 @@ impl Gateway {
     /// The caller's address.
     pub fn address(&self, headers: &HeaderMap, extensions: &Extensions) -> IpAddr {
         peer::address(headers, extensions, self.0.settings.proxies)
+    }
+
+    /// Counts a request of an address.
+    pub fn admit(&self, address: IpAddr) -> Result<(), Problem> {
+        self.0.limiters.addresses.check(&address)
+    }
+
+    /// Counts a refused credential of an address.
+    pub fn refused(&self, address: IpAddr) -> Result<(), Problem> {
+        self.0.limiters.refused.check(&address)
     }
 
     /// Whose key a request carries, within the limits of its address and key.
@@ -212,17 +223,46 @@ impl Gateway {
         kind: RevealKind,
         address: IpAddr,
     ) -> Result<Reply, Problem> {
-        self.0.limiters.reveals.check(&(sender.account.0, card.0))?;
-        let vault = &self.ports().vault;
         let address = address.to_string();
-        let sealed = people::seal(vault, sender.account, people::REVEAL_CONTEXT, address.as_bytes())?;
         let content =
             Content::of(dialect, "reveal").with("card", card.0).with("kind", [kind.code()]).with("address", &address);
-        let digest = self.digest(sender.account, &content)?;
         // Nothing revealed is ever stored to be replayed, so a key of the caller's means nothing here.
-        let key = IdempotencyKey::made()?.fingerprint(dialect, sender.account);
-        let address = sealed;
-        let command = RecordReveal { card, kind, address };
+        let key = IdempotencyKey::made()?;
+        self.reveal(dialect, sender, RecordReveal { card, kind, address: Sealed::default() }, &address, &content, &key)
+            .await
+    }
+
+    /// The same for what `id` admits to once: a second call with it, on this gateway or another, is answered as replayed,
+    /// whoever asks.
+    pub async fn record_reveal_once(
+        &self,
+        dialect: &'static str,
+        sender: Sender,
+        card: CardId,
+        kind: RevealKind,
+        address: IpAddr,
+        id: [u8; 16],
+    ) -> Result<Reply, Problem> {
+        let content = Content::of(dialect, "reveal").with("card", card.0).with("kind", [kind.code()]).with("id", id);
+        let key = IdempotencyKey::Made(id);
+        let command = RecordReveal { card, kind, address: Sealed::default() };
+        self.reveal(dialect, sender, command, &address.to_string(), &content, &key).await
+    }
+
+    async fn reveal(
+        &self,
+        dialect: &'static str,
+        sender: Sender,
+        mut command: RecordReveal,
+        address: &str,
+        content: &Content,
+        key: &IdempotencyKey<'_>,
+    ) -> Result<Reply, Problem> {
+        self.0.limiters.reveals.check(&(sender.account.0, command.card.0))?;
+        let vault = &self.ports().vault;
+        command.address = people::seal(vault, sender.account, people::REVEAL_CONTEXT, address.as_bytes())?;
+        let digest = self.digest(sender.account, content)?;
+        let key = key.fingerprint(dialect, sender.account);
         let reply = self.send(sender, key, digest, command.into()).await?;
         match reply.outcome {
             Outcome::Accepted(_) => Ok(reply),

@@ -16,6 +16,7 @@ pub mod policy_document;
 pub mod ports;
 pub mod public;
 pub mod sandbox;
+pub mod secure_page;
 pub mod settings;
 
 pub use gateway::Gateway;

@@ -18,6 +18,7 @@ use crate::{
         plain::Plain,
         problem::{Failure, Problem},
     },
+    secure_page,
 };
 
 /// All dialects under their prefixes, with `/healthz` and `/readyz`. `beside` are other APIs that share the listener, such as
@@ -25,7 +26,8 @@ use crate::{
 pub fn public_router(gateway: &Gateway, beside: impl IntoIterator<Item = Router>) -> Router {
     let mut apis = Router::new()
         .nest(dashboard::PREFIX, dashboard::router(gateway, dashboard::PREFIX))
-        .nest(mobile::PREFIX, mobile::router(gateway, mobile::PREFIX));
+        .nest(mobile::PREFIX, mobile::router(gateway, mobile::PREFIX))
+        .merge(secure_page::router(gateway));
     for api in beside {
         apis = apis.merge(api);
     }

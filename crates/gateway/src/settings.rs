@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     dialects::mobile,
     http::{keys::ApiKey, rates::Rates, tokens},
+    secure_page,
 };
 
 /// Settings of a gateway.
@@ -16,6 +17,8 @@ pub struct Settings {
     pub tokens: tokens::Settings,
     /// The mobile API.
     pub mobile: mobile::Settings,
+    /// Where the secure card page is and who may frame it; `None`: there is none.
+    pub secure_page: Option<secure_page::Settings>,
     /// Rate limits.
     pub rates: Rates,
     /// How long a call whose effect settles at the issuer waits for it [2 s].
@@ -36,6 +39,7 @@ impl Default for Settings {
             dashboard_keys: Vec::new(),
             tokens: tokens::Settings::default(),
             mobile: mobile::Settings::default(),
+            secure_page: None,
             rates: Rates::default(),
             settlement_wait: Duration::from_secs(2),
             read_wait: Duration::from_secs(2),
