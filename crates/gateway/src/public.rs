@@ -10,7 +10,7 @@ use axum::{
 use tower::Layer;
 
 use crate::{
-    dialects::{dashboard, mobile},
+    dialects::{baas, dashboard, mobile},
     gateway::Gateway,
     health,
     http::{
@@ -26,6 +26,7 @@ use crate::{
 pub fn public_router(gateway: &Gateway, beside: impl IntoIterator<Item = Router>) -> Router {
     let mut apis = Router::new()
         .nest(dashboard::PREFIX, dashboard::router(gateway, dashboard::PREFIX))
+        .nest(baas::PREFIX, baas::router(gateway, baas::PREFIX))
         .nest(mobile::PREFIX, mobile::router(gateway, mobile::PREFIX))
         .merge(secure_page::router(gateway));
     for api in beside {

@@ -28,7 +28,7 @@ const INTERNAL: &str = "CategoryInternalFailure";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Error)]
 #[expect(clippy::struct_field_names, reason = "the document's names")]
-pub struct ErrorBody {
+pub(super) struct ErrorBody {
     /// `ErrorMissingField`, `ErrorInvalidField`, `ErrorInvalidStatus`, `ErrorNotFound` or `ErrorGeneral`.
     #[schema(value_type = String, example = "ErrorInvalidField")]
     pub error_reason: &'static str,
@@ -45,7 +45,7 @@ pub struct ErrorBody {
 
 /// What kind of error it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Category {
+pub(super) struct Category {
     /// `CategoryValidationFailure`, `CategoryAuthenticationFailure`, `CategoryAuthorizationFailure`, `CategoryRateLimited`,
     /// `CategoryUnavailable` or `CategoryInternalFailure`.
     #[schema(value_type = String, example = "CategoryValidationFailure")]
@@ -57,7 +57,7 @@ pub struct Category {
 
 /// A detail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Detail {
+pub(super) struct Detail {
     /// Its name.
     #[schema(value_type = String, example = "field")]
     pub key: &'static str,
