@@ -34,6 +34,7 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) dashboard: Dashboard,
     pub(crate) mobile: florin_gateway::dialects::mobile::Settings,
+    /// Who may sign tokens for the BaaS and the mobile API.
     pub(crate) tokens: florin_gateway::http::tokens::Settings,
     pub(crate) ops: Ops,
     pub(crate) settlement: Settlement,

@@ -22,14 +22,16 @@ use crate::failure::{Exit, Failure};
 use crate::secrets;
 use secrecy::ExposeSecret;
 
+use super::demo_tokens as tokens;
+
 /// The demo's only company.
-const COMPANY: &str = "demo";
+pub(super) const COMPANY: &str = "demo";
 /// Users of the dashboard and mobile APIs, each with 10,000.00 USD.
 const USERS: [&str; 3] = ["alice", "bob", "carol"];
 /// Those of them that the dashboard is tried with.
 const DASHBOARD_USERS: [&str; 2] = ["alice", "bob"];
 /// The baas user: chain and address.
-const BAAS_USER: &str = "1:0xf1021f1021f1021f1021f1021f1021f1021f1021";
+pub(super) const BAAS_USER: &str = "1:0xf1021f1021f1021f1021f1021f1021f1021f1021";
 const COUNTRY: &str = "GB";
 /// How often a request is sent again that came too soon for the limits, which hold for the demo's key as for any.
 const TRIES_MAX: u32 = 100;
@@ -40,8 +42,15 @@ const WAIT_MAX: Duration = Duration::from_mins(1);
 #[derive(Serialize, Deserialize)]
 struct Document {
     dashboard: Dashboard,
+    #[serde(skip_deserializing)]
+    baas: tokens::Baas,
+    #[serde(skip_deserializing)]
+    mobile: tokens::Mobile,
     ops: Api,
     sandbox: Api,
+    /// What the tokens are signed with; every process of the demo verifies with it.
+    #[serde(default)]
+    token_secret: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,6 +70,8 @@ struct Api {
 /// The demo of one data directory.
 pub(crate) struct Demo {
     document: Document,
+    /// What the tokens are verified with.
+    key: florin_gateway::http::tokens::Key,
     file: PathBuf,
 }
 
@@ -106,10 +117,12 @@ impl Demo {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(Failure::io("read", &file, error)),
         };
+        let secret = earlier.as_ref().and_then(|document| document.token_secret.clone());
         let [dashboard, operator, sandbox] = match earlier {
             Some(document) => [document.dashboard.api, document.ops, document.sandbox].map(|api| api.api_key),
             None => [mint("dashboard")?, mint("ops")?, mint("sandbox")?],
         };
+        let tokens = tokens::mint(&format!("http://{public}"), secret)?;
         let api = |address, path, api_key| Api { base_url: format!("http://{address}{path}"), api_key };
         Ok(Self {
             document: Document {
@@ -118,9 +131,13 @@ impl Demo {
                     company: COMPANY.to_owned(),
                     users: DASHBOARD_USERS.map(str::to_owned).to_vec(),
                 },
+                baas: tokens.baas,
+                mobile: tokens.mobile,
                 ops: api(ops, "/ops/v1", operator),
                 sandbox: api(simulator, "/sandbox/v1", sandbox),
+                token_secret: Some(tokens.secret),
             },
+            key: tokens.key,
             file,
         })
     }
@@ -143,6 +160,7 @@ impl Demo {
         config.dashboard.keys.push(key(COMPANY, &document.dashboard.api));
         config.ops.keys.push(key(COMPANY, &document.ops));
         config.sandbox.keys.push(key(COMPANY, &document.sandbox));
+        config.tokens.keys.push(self.key.clone());
     }
 
     /// Policy, users and funds, as far as they are not there.
@@ -181,13 +199,15 @@ impl Demo {
 
     /// What people are told to try.
     pub(crate) fn announce(&self) -> String {
-        let Document { dashboard, ops, sandbox } = &self.document;
+        let Document { dashboard, baas, mobile, ops, sandbox, .. } = &self.document;
         let Api { base_url, api_key } = &dashboard.api;
         format!(
             "\
 Florin demo: company {COMPANY}, users alice, bob and carol with 10,000.00 USD each
 
 dashboard  {base_url}  key {api_key}
+baas       {}  token, user and chain in the file below
+mobile     {}  token in the file below
 ops        {}  key {}
 sandbox    {}  key {}
 The same is in {}.
@@ -197,6 +217,8 @@ Try:
   curl -s {base_url}/users/alice/cards -H 'Authorization: Bearer {api_key}'
   curl -s {}/trial-balance -H 'Authorization: Bearer {}'
 ",
+            baas.base_url,
+            mobile.base_url,
             ops.base_url,
             ops.api_key,
             sandbox.base_url,

@@ -6,6 +6,7 @@
 
 pub(crate) mod connections;
 pub(crate) mod demo;
+mod demo_tokens;
 pub(crate) mod door;
 mod embedded;
 mod letters;

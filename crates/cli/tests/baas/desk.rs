@@ -182,6 +182,13 @@ impl Desk {
         found.unwrap_or_else(|| panic!("{card} not in {list}")).clone()
     }
 
+    /// The same without when it last changed: the issuer's confirmation of a state that it was told may come at any time.
+    pub(crate) async fn card_but_for_time(&self, card: &str) -> Value {
+        let mut card = self.card(card).await;
+        card["updated_at"].take();
+        card
+    }
+
     /// The card once `done` holds.
     pub(crate) async fn until(&self, card: &str, done: impl Fn(&Value) -> bool) -> Value {
         for _ in 0..600 {

@@ -43,7 +43,8 @@ async fn fields_out_of_form_are_named_with_the_documents_patterns() {
     let any = "64120850-73a1-4df5-a074-d463258c9deb";
     let activate = format!("/api/v1/cards/{any}/activate");
     let last4 = invalid("card_number_last4", "card number last4", r"^\d{4}$");
-    for wrong in ["\"12a4\"", "\"123\"", "\"12345\"", "\"\"", "1234", "\"\u{661}\u{662}\u{663}\u{664}\"", "\"1234\\n\""] {
+    for wrong in ["\"12a4\"", "\"123\"", "\"12345\"", "\"\"", "1234", "\"\u{661}\u{662}\u{663}\u{664}\"", "\"1234\\n\""]
+    {
         let body = format!(r#"{{"card_number_last4": {wrong}, "expiry_date": "12/2027"}}"#);
         desk.put_json(&activate, &body).await.is(&last4);
     }
@@ -59,7 +60,9 @@ async fn fields_out_of_form_are_named_with_the_documents_patterns() {
         ("card_name", "card name", r"^[a-zA-Z0-9\-':+# @]{1,50}$", &["", "Caf\u{e9}", "a_b", "a\\nb"][..]),
         ("name_on_card", "name on card", "^[A-Za-z][A-Za-z .'-]{1,25}$", &["", "A", " Al", "R2", "\u{410}\u{43b}"]),
     ] {
-        for wrong in wrong.iter().map(|wrong| format!("\"{wrong}\"")).chain([format!("\"{}\"", "a".repeat(51)), "7".into()]) {
+        for wrong in
+            wrong.iter().map(|wrong| format!("\"{wrong}\"")).chain([format!("\"{}\"", "a".repeat(51)), "7".into()])
+        {
             let body = format!(r#"{{"{field}": {wrong}}}"#);
             desk.post("/api/v2/cards/virtual", &body).await.is(&invalid(field, words, pattern));
         }
@@ -241,7 +244,10 @@ async fn capabilities_follow_verification_and_country() {
                     assert!(capability.get("status_reason").is_none());
                 }
                 Some(reason) => {
-                    assert_eq!((&capability["status"], &capability["status_reason"]), (&json!("NotFulfilled"), &json!(reason)));
+                    assert_eq!(
+                        (&capability["status"], &capability["status_reason"]),
+                        (&json!("NotFulfilled"), &json!(reason))
+                    );
                 }
             }
             let (path, body, said) = match n {
@@ -276,7 +282,8 @@ async fn where_fees_are_not_enforced_none_is_taken() {
         programme["needs_invoice"] = json!(false);
     }
     send(desk.server.ops(Method::PUT, "/policy").body(policy.to_string()), 200).await;
-    let not_enforced = validation("ErrorGeneral", "Request validation failed", &[("request", "Card fees are not enforced")]);
+    let not_enforced =
+        validation("ErrorGeneral", "Request validation failed", &[("request", "Card fees are not enforced")]);
     let body = json!({"token_address": USDC, "delivery_provider": "DHL"}).to_string();
     for kind in ["Virtual", "Plastic"] {
         for country in ["GB", "XX"] {
@@ -334,7 +341,9 @@ async fn the_same_key_has_one_effect_and_one_answer() {
     assert_eq!(desk.card(&card).await["status"], "NotActivated");
     assert_eq!(desk.wallet("USDC").await, "964.81");
     let key = "k".repeat(256);
-    let got = desk.with(Method::POST, pay, &[("Idempotency-Key", &key)], Some(&json!({"token_address": USDC}).to_string())).await;
+    let got = desk
+        .with(Method::POST, pay, &[("Idempotency-Key", &key)], Some(&json!({"token_address": USDC}).to_string()))
+        .await;
     got.is(&invalid("Idempotency-Key", "Idempotency-Key", "^[!-~]{1,255}$"));
 }
 
@@ -354,7 +363,8 @@ async fn headers_methods_and_bodies_that_do_not_fit() {
             desk.call(Method::GET, list, &headers, None).await
         }
     };
-    let owned = |pairs: &[(&'static str, &str)]| pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    let owned =
+        |pairs: &[(&'static str, &str)]| pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
     for (headers, category) in [
         (owned(&[user, chain]), "CategoryAuthenticationFailure"),
         (owned(&[("Authorization", "Bearer x.y.z"), user, chain]), "CategoryAuthenticationFailure"),
@@ -380,7 +390,10 @@ async fn headers_methods_and_bodies_that_do_not_fit() {
     assert_eq!(call(owned(&[auth, ("X-User-Address", &upper), chain])).await.status, 200);
     // Nobody there
     let nobody = call(owned(&[auth, ("X-User-Address", &format!("0x{}", "9".repeat(40))), chain])).await;
-    assert_eq!((nobody.status.as_u16(), &nobody.json()["error_category"]["category"]), (403, &json!("CategoryAuthorizationFailure")));
+    assert_eq!(
+        (nobody.status.as_u16(), &nobody.json()["error_category"]["category"]),
+        (403, &json!("CategoryAuthorizationFailure"))
+    );
 
     let large = format!(r#"{{"card_name": "{}"}}"#, "x".repeat(1 << 20));
     assert_eq!(desk.post("/api/v2/cards/virtual", &large).await.status, 413);

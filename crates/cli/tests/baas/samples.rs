@@ -207,7 +207,10 @@ async fn a_virtual_card_as_the_document_tells() {
     }
     assert_eq!(card["card_data"]["card_name"], "My Shopping Card");
     assert_eq!(card["card_data"]["name_on_card"], "Alex Grey");
-    assert_eq!((&card["card_data"]["payment_system"], &card["card_data"]["format"]), (&json!("Visa"), &json!("Virtual")));
+    assert_eq!(
+        (&card["card_data"]["payment_system"], &card["card_data"]["format"]),
+        (&json!("Visa"), &json!("Virtual"))
+    );
     assert!(cards.text.contains(r#""limit":{"daily_limit":10000.00,"daily_usage":0.00,"currency":"USD"}"#));
     let wallet = card["card_wallet_address"].as_str().unwrap();
     assert!(wallet.len() == 42 && wallet.starts_with("0x"));

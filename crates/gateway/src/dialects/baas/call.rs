@@ -7,7 +7,7 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use axum::{
     body::{Body, Bytes},
-    extract::{FromRequestParts, RawPathParams},
+    extract::{FromRequestParts, Path, path::ErrorKind, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, StatusCode, request::Parts},
     response::Response,
 };
@@ -16,6 +16,7 @@ use florin_engine::{
     command::Command,
     event::Event,
     ids::{AccountId, CardId, Key},
+    money::Country,
     policy::{CardKind, Policy, Programme, ProgrammeCode},
     terms::RevealKind,
 };
@@ -52,6 +53,8 @@ pub(super) struct Call {
     pub(super) headers: HeaderMap,
     address: IpAddr,
     path: Vec<(String, String)>,
+    /// A parameter of the path that is no UTF-8; `path` is empty then.
+    unreadable: Option<String>,
 }
 
 impl FromRequestParts<Gateway> for Call {
@@ -68,12 +71,10 @@ impl FromRequestParts<Gateway> for Call {
         let account = gateway.account(&bearer.company, &user);
         // Of a user who was never registered, or is erased, there is no digest: told as a token for another user.
         gateway.digest(account, &Content::of(Baas::NAME, ""))?;
-        // A parameter that is no UTF-8 is of no form at all; which one it is does not matter.
-        let path = RawPathParams::from_request_parts(parts, &()).await;
-        let path = path.map_or_else(
-            |_| Vec::new(),
-            |path| path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        );
+        let (path, unreadable) = match Path::<Vec<(String, String)>>::from_request_parts(parts, &()).await {
+            Ok(Path(path)) => (path, None),
+            Err(refused) => (Vec::new(), Some(unreadable(&refused))),
+        };
         Ok(Self {
             sender: Sender { account, actor: bearer.actor },
             owner: address,
@@ -81,7 +82,19 @@ impl FromRequestParts<Gateway> for Call {
             headers: std::mem::take(&mut parts.headers),
             gateway: gateway.clone(),
             path,
+            unreadable,
         })
+    }
+}
+
+/// Which parameter of a path is no UTF-8.
+fn unreadable(refused: &PathRejection) -> String {
+    match refused {
+        PathRejection::FailedToDeserializePathParams(refused) => match refused.kind() {
+            ErrorKind::InvalidUtf8InPathParam { key } => key.clone(),
+            _ => String::new(),
+        },
+        _ => String::new(),
     }
 }
 
@@ -131,8 +144,15 @@ impl Call {
         self.path.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
+    /// Refuses a path with a parameter that is no UTF-8, and so of no form.
+    fn readable(&self) -> Result<(), Problem> {
+        let unreadable = self.unreadable.clone();
+        unreadable.map_or(Ok(()), |name| Err(Problem::field(name, Fault::Form("UTF-8"))))
+    }
+
     /// The type and the country of the path.
-    pub(super) fn kind_and_country(&self) -> Result<(CardKind, florin_engine::money::Country), Problem> {
+    pub(super) fn kind_and_country(&self) -> Result<(CardKind, Country), Problem> {
+        self.readable()?;
         let kind = match self.param("type") {
             "Virtual" => CardKind::Virtual,
             "Plastic" => CardKind::Physical,
@@ -143,7 +163,8 @@ impl Call {
 
     /// The country of the path.
     pub(super) fn country(&self) -> Result<florin_engine::money::Country, Problem> {
-        let country = florin_engine::money::Country::parse(self.param("country"));
+        self.readable()?;
+        let country = Country::parse(self.param("country"));
         country.ok_or_else(|| Problem::field("country", Fault::Form("an ISO 3166-1 alpha-2 code")))
     }
 

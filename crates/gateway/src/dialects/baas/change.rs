@@ -47,11 +47,16 @@ async fn status(call: Call, body: Body, change: Change, route: &'static str) -> 
     let command: Command = ChangeStatus { card, change, reason: Sealed::NONE }.into();
     let sent = call.send(key, &content, command).await;
     let sent = sent.map_err(|failure| in_words(&call, card, failure))?;
-    settled(&call, card, sent, match change {
-        Change::Freeze => "Failed to block card",
-        Change::Thaw => "Failed to unblock card",
-        _ => "Failed to close card",
-    })
+    settled(
+        &call,
+        card,
+        sent,
+        match change {
+            Change::Freeze => "Failed to block card",
+            Change::Thaw => "Failed to unblock card",
+            _ => "Failed to close card",
+        },
+    )
     .await
 }
 
@@ -137,8 +142,7 @@ fn was_refused(call: &Call, card: CardId, sent: &Sent) -> Result<bool, Problem> 
     ];
     let steps = call.gateway.ports().views.history(card);
     let steps = steps.map_err(|error| Problem::internal("the views cannot be read", &error))?;
-    let end =
-        steps.iter().find(|step| step.position > sent.reply.position && ENDS.contains(&step.event.as_str()));
+    let end = steps.iter().find(|step| step.position > sent.reply.position && ENDS.contains(&step.event.as_str()));
     Ok(end.is_some_and(|end| end.event == ENDS[0]))
 }
 

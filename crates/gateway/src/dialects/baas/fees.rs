@@ -73,8 +73,7 @@ pub(super) async fn invoice(call: Call, body: Body) -> Answer {
         .with("country", country.as_str())
         .with("provider", &courier)
         .with("asset", asset.as_str());
-    let command =
-        CreateInvoice { programme: ProgrammeCode::Baas, kind, country, provider: courier.clone(), asset };
+    let command = CreateInvoice { programme: ProgrammeCode::Baas, kind, country, provider: courier.clone(), asset };
     let sent = call.send(key, &content, command.into()).await.map_err(|failure| {
         failure.or_told(|reason| (reason == Reason::FeesUnknown).then(|| no_fees(&policy, kind, country)))
     })?;
@@ -107,9 +106,8 @@ fn answer(policy: &Policy, created: &InvoiceCreated) -> Option<Invoice> {
 }
 
 fn by_address<'a>(policy: &'a Policy, address: &str) -> Option<&'a AssetPolicy> {
-    let has = |asset: &&AssetPolicy| {
-        asset.token.as_ref().is_some_and(|token| token.address.eq_ignore_ascii_case(address))
-    };
+    let has =
+        |asset: &&AssetPolicy| asset.token.as_ref().is_some_and(|token| token.address.eq_ignore_ascii_case(address));
     policy.assets.iter().find(has)
 }
 
