@@ -55,7 +55,6 @@ pub(super) fn read(text: &str, environment: BTreeMap<String, String>) -> Checked
             views: views(&section("views")),
             gateway: gateway(&section("gateway")),
             limits: limits(&section("limits")),
-            tokens: florin_gateway::http::tokens::Settings::default(),
             dashboard: Dashboard { keys: keys(&section("dashboard"), "company") },
             mobile: mobile(&section("mobile")),
             tokens: tokens::read(&section("tokens")),

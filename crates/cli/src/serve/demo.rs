@@ -42,9 +42,9 @@ const WAIT_MAX: Duration = Duration::from_mins(1);
 #[derive(Serialize, Deserialize)]
 struct Document {
     dashboard: Dashboard,
-    #[serde(skip_deserializing)]
+    #[serde(default)]
     baas: tokens::Baas,
-    #[serde(skip_deserializing)]
+    #[serde(default)]
     mobile: tokens::Mobile,
     ops: Api,
     sandbox: Api,
@@ -145,12 +145,14 @@ impl Demo {
     /// A demo as it was kept.
     pub(crate) fn read(file: &Path) -> Result<Self, Failure> {
         let text = fs::read(file).map_err(|error| Failure::io("read", file, error))?;
-        let document = serde_json::from_slice(&text).map_err(|cause| {
+        let document: Document = serde_json::from_slice(&text).map_err(|cause| {
             Failure::new(Exit::Usage, format!("{} is not what `florin demo prepare` writes", file.display()))
                 .advise("make it anew with `florin demo prepare`")
                 .because(cause)
         })?;
-        Ok(Self { document, file: file.to_owned() })
+        let Document { token_secret, .. } = &document;
+        let key = tokens::key(token_secret.as_deref().unwrap_or_default())?;
+        Ok(Self { document, key, file: file.to_owned() })
     }
 
     /// Lets the demo credentials in.

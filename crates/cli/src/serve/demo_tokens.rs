@@ -5,7 +5,7 @@ use std::time::Duration;
 use florin_gateway::dialects::{baas, mobile};
 use florin_gateway::http::tokens::{Algorithm, Grant, Key, SigningKey};
 use secrecy::ExposeSecret;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::demo::{BAAS_USER, COMPANY};
 use crate::failure::{Exit, Failure};
@@ -18,7 +18,7 @@ const MOBILE_USER: &str = "carol";
 const GOOD_FOR: Duration = Duration::from_hours(30 * 24);
 
 /// What scripts need for the BaaS API.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Baas {
     pub(super) base_url: String,
     /// A company token: for every user of the demo's company.
@@ -28,7 +28,7 @@ pub(super) struct Baas {
 }
 
 /// What scripts need for the mobile API.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Mobile {
     pub(super) base_url: String,
     /// A user token.
@@ -43,9 +43,17 @@ pub(super) struct Tokens {
     pub(super) mobile: Mobile,
 }
 
+fn failed() -> Failure {
+    Failure::new(Exit::Other, "the demo could not make its tokens")
+}
+
+/// What tokens signed with a secret are verified with.
+pub(super) fn key(secret: &str) -> Result<Key, Failure> {
+    Key::new(COMPANY, ISSUER, Algorithm::HS256, None, secret.as_bytes()).map_err(|cause| failed().because(cause))
+}
+
 /// Tokens for the APIs behind a public listener's address, signed with the secret of an earlier start or a new one.
 pub(super) fn mint(public: &str, secret: Option<String>) -> Result<Tokens, Failure> {
-    let failed = || Failure::new(Exit::Other, "the demo could not make its tokens");
     let secret = match secret {
         Some(secret) => secret,
         None => {
@@ -55,7 +63,6 @@ pub(super) fn mint(public: &str, secret: Option<String>) -> Result<Tokens, Failu
         }
     };
     let signing = SigningKey::new(secret.as_bytes()).map_err(|cause| failed().because(cause))?;
-    let key = Key::new(COMPANY, ISSUER, Algorithm::HS256, None, secret.as_bytes());
     let token = |subject| {
         let grant =
             Grant { issuer: ISSUER, audience: "florin", company: COMPANY, subject, expires_in: GOOD_FOR, kid: None };
@@ -64,7 +71,7 @@ pub(super) fn mint(public: &str, secret: Option<String>) -> Result<Tokens, Failu
     };
     let (chain, address) = BAAS_USER.split_once(':').unwrap_or_default();
     Ok(Tokens {
-        key: key.map_err(|cause| failed().because(cause))?,
+        key: key(&secret)?,
         secret,
         baas: Baas {
             base_url: format!("{public}{}", baas::PREFIX),
