@@ -14,7 +14,7 @@ Examples:
   florin bench --batch 1                              the latency of one command: one synchronous write
   florin bench --batch 1 --clients 64                 natural batching of single commands
   florin bench --http                                 single top-ups over HTTP by 64 connections, then reads of card lists
-  florin bench --no-views --no-snapshots --json out.json
+  florin bench --no-views --no-snapshots --json out.json --plot out.svg
 
 Everything runs in a temporary directory under --dir, which is removed afterwards; on tmpfs nothing is durable, and the
 figures say nothing. The load: top-ups of 10.00 to 99.99 on a card of a random account, one fee each, all accepted. At the
@@ -57,6 +57,9 @@ pub(crate) struct Bench {
     /// Write the figures here too, as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Draw the latencies here, over time and their distribution, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
 }
 
 impl Bench {

@@ -130,7 +130,7 @@ impl Front {
                     connection.prepare(&script, ask, n);
                     let since = Instant::now();
                     connection.ask().await?;
-                    done.latencies.add(since.elapsed());
+                    done.latencies.add(begun.elapsed(), since.elapsed());
                     bar.inc(1);
                 }
             });

@@ -59,7 +59,7 @@ pub(super) async fn drive(
                     return Ok(done);
                 }
                 let last = (first + batch).min(end);
-                send(&handle, &script, first..last, &mut done).await?;
+                send(&handle, &script, first..last, begun, &mut done).await?;
                 bar.inc(last - first);
             }
         });
@@ -78,6 +78,7 @@ async fn send(
     handle: &Handle,
     script: &Script,
     commands: std::ops::Range<u64>,
+    begun: Instant,
     done: &mut Done,
 ) -> Result<(), Failure> {
     let partition = script.partition(commands.start);
@@ -95,7 +96,7 @@ async fn send(
         };
         match answer {
             Ok((latency, replies)) => {
-                done.latencies.add(latency);
+                done.latencies.add(begun.elapsed(), latency);
                 return replies.iter().try_for_each(accepted);
             }
             Err(Error::Busy { retry_after_ms }) => {

@@ -12,6 +12,7 @@ mod check;
 mod http;
 mod latency;
 mod load;
+mod plot;
 mod report;
 mod script;
 
@@ -94,6 +95,10 @@ async fn bench(args: &Bench, dir: &Path) -> Result<Report, Failure> {
     bed.drain().await?;
     let first = args.warm_up();
     let (mut done, views) = load.measure(&recorder, first).await?;
+    if let Some(file) = &args.plot {
+        let picture = plot::svg(&what(args), done.latencies.samples());
+        fs::write(file, picture).map_err(|cause| Failure::io("write", file, cause))?;
+    }
     let reads = load.read().await?;
     let peak = memory("VmHWM:");
 
@@ -212,6 +217,12 @@ async fn restarted(dir: &Path, args: &Bench, script: &Script, next: u64) -> Resu
     processor.stop().await.map_err(causes::stopped)?;
     let commands = u64::from(args.accounts) * COMMANDS_PER_USER + next;
     Ok(Restart { commands, seconds: elapsed.as_secs_f64() })
+}
+
+/// What a run does, for the head of its picture.
+fn what(args: &Bench) -> String {
+    let by = if args.http { " over HTTP" } else { "" };
+    format!("{} top-ups{by}, {} clients, batch {}", args.commands(), args.clients(), args.batch())
 }
 
 /// Bytes resident now.
