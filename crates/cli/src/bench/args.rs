@@ -6,19 +6,22 @@ use clap::Args;
 use florin_engine::ids::PARTITIONS_MAX;
 use florin_processor::handle::BATCH_COMMANDS_MAX;
 
+use super::mix::Mix;
+
 /// Shown under `florin bench --help`.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   florin bench                                        2,000,000 top-ups in batches of 8,189 over 10,000 accounts
   florin bench --commands 10000000 --accounts 1000000
+  florin bench --mix top-up=90,authorize=8,unload=2   other commands between the top-ups
   florin bench --batch 1                              the latency of one command: one synchronous write
   florin bench --batch 1 --clients 64                 natural batching of single commands
   florin bench --http                                 single top-ups over HTTP by 64 connections, then reads of card lists
   florin bench --no-views --no-snapshots --json out.json --plot out.svg
 
 Everything runs in a temporary directory under --dir, which is removed afterwards; on tmpfs nothing is durable, and the
-figures say nothing. The load: top-ups of 10.00 to 99.99 on a card of a random account, one fee each, all accepted. At the
-end the journal is read from genesis: every command must be there exactly once, and what wallets, cards and fees hold
+figures say nothing. The load: top-ups of 10.00 to 99.99 on a card of a random account, one fee each, all accepted, and
+what else --mix asks for. At the end the journal is read from genesis: every command must be there exactly once, and what wallets, cards and fees hold
 must be what was deposited; the views must agree. If not, the exit code is 1.";
 
 /// Runs a ledger of its own in a temporary directory, loads it, prints figures, and checks that all of it is there.
@@ -39,6 +42,9 @@ pub(crate) struct Bench {
     /// Drive the gateway on loopback by keep-alive connections, one request in flight on each.
     #[arg(long)]
     pub(crate) http: bool,
+    /// Kinds of commands and their shares: top-up, authorize (a dollar at a merchant), unload (a cent back to the wallet).
+    #[arg(long, value_name = "KIND=SHARE,…", conflicts_with = "http", default_value_t = Mix::TOP_UPS)]
+    pub(crate) mix: Mix,
     /// What accounts and amounts are drawn from: the same seed gives the same commands.
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub(crate) seed: u64,

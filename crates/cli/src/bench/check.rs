@@ -21,7 +21,7 @@ use crate::failure::Failure;
 
 /// What the journal holds.
 pub(super) struct Found {
-    /// Bytes of the records that hold top-ups and nothing else, and those top-ups.
+    /// Bytes of the records that hold measured commands and nothing else, and those commands.
     pub(super) bytes: u64,
     pub(super) counted: u64,
     /// Entries folded, and how long reading, checking hashes, decoding and folding took.
@@ -56,7 +56,8 @@ pub(super) async fn journal(
                 let Outcome::Accepted(events) = &entry.outcome else {
                     return Err(wrong(format!("the entry at {position} is a rejection")));
                 };
-                if let Command::TopUp(_) = entry.admitted.envelope.command {
+                if let Command::TopUp(_) | Command::Authorize(_) | Command::Unload(_) = entry.admitted.envelope.command
+                {
                     keys.push(entry.admitted.envelope.key.0);
                 }
                 for event in events {
@@ -68,9 +69,9 @@ pub(super) async fn journal(
             bar.set_position(found.entries);
             // So that an interrupt is heard.
             tokio::task::yield_now().await;
-            let top_ups = keys.len() - before;
-            if top_ups == record.len() {
-                found.counted += top_ups as u64;
+            let measured = keys.len() - before;
+            if measured == record.len() {
+                found.counted += measured as u64;
                 found.bytes += record.bytes().len() as u64;
             }
         }
@@ -101,16 +102,16 @@ fn taken(event: &Event) -> i128 {
 /// The keys must be those of commands `0..commands`, none twice.
 fn once_each(mut keys: Vec<[u8; 16]>, script: &Script, commands: u64) -> Result<(), Failure> {
     if keys.len() as u64 != commands {
-        return Err(wrong(format!("{commands} top-ups were acknowledged, {} are in the journal", keys.len())));
+        return Err(wrong(format!("{commands} commands were acknowledged, {} are in the journal", keys.len())));
     }
     keys.sort_unstable();
     if keys.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err(wrong("a top-up is in the journal twice".to_owned()));
+        return Err(wrong("a command is in the journal twice".to_owned()));
     }
     let mut expected: Vec<_> = (0..commands).map(|n| script.key(n).0).collect();
     expected.sort_unstable();
     match keys.iter().zip(&expected).position(|(found, expected)| found != expected) {
-        Some(_) => Err(wrong("a top-up that was acknowledged is not in the journal".to_owned())),
+        Some(_) => Err(wrong("a command that was acknowledged is not in the journal".to_owned())),
         None => Ok(()),
     }
 }

@@ -12,6 +12,7 @@ mod check;
 mod http;
 mod latency;
 mod load;
+mod mix;
 mod plot;
 mod report;
 mod script;
@@ -131,6 +132,7 @@ async fn bench(args: &Bench, dir: &Path) -> Result<Report, Failure> {
             batch: args.batch(),
             clients: args.clients(),
             http: args.http,
+            mix: args.mix.to_string(),
             seed: args.seed,
             partitions: args.partitions,
             snapshots: !args.no_snapshots,
@@ -222,7 +224,7 @@ async fn restarted(dir: &Path, args: &Bench, script: &Script, next: u64) -> Resu
 /// What a run does, for the head of its picture.
 fn what(args: &Bench) -> String {
     let by = if args.http { " over HTTP" } else { "" };
-    format!("{} top-ups{by}, {} clients, batch {}", args.commands(), args.clients(), args.batch())
+    format!("{} commands ({}){by}, {} clients, batch {}", args.commands(), args.mix, args.clients(), args.batch())
 }
 
 /// Bytes resident now.

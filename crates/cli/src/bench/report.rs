@@ -36,6 +36,7 @@ pub(super) struct Options {
     pub(super) batch: u64,
     pub(super) clients: u16,
     pub(super) http: bool,
+    pub(super) mix: String,
     pub(super) seed: u64,
     pub(super) partitions: u16,
     pub(super) snapshots: bool,
@@ -86,16 +87,17 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let load = &self.load;
         let what = if load.http {
-            "HTTP top-ups"
+            "commands over HTTP"
         } else if load.batch == 1 {
-            "top-ups, one by one"
+            "commands, one by one"
         } else {
-            "top-ups in batches"
+            "commands in batches"
         };
         writeln!(
             f,
-            "{} {what} by {} clients, batch {}, {} accounts, {} partition(s), {} cores",
+            "{} {what} ({}) by {} clients, batch {}, {} accounts, {} partition(s), {} cores",
             thousands(load.commands as f64),
+            load.mix,
             load.clients,
             load.batch,
             thousands(f64::from(load.accounts)),

@@ -1,17 +1,19 @@
-//! The commands of a run: who there is, and which top-up is the n-th. All of it follows from the seed.
+//! The commands of a run: who there is, and which command is the n-th. All of it follows from the seed.
 
 use std::ops::Range;
 
 use florin_engine::{
     command::{
-        AdoptPolicy, Class, Command, Deposit, Envelope, IssueCard, Issued, Outcome, RegisterUser, Settle, TopUp,
+        AdoptPolicy, Authorize, Class, Command, Deposit, Envelope, IssueCard, Issued, Merchant, Outcome, RegisterUser,
+        Settle, TopUp, Unload,
     },
-    ids::{AccountId, CardId, Digest, Key, Kind, mint, request_id},
+    ids::{AccountId, AuthorizationId, CardId, Digest, Key, Kind, mint, request_id},
     money::{Asset, Country, Minor, Sealed},
     policy::{CardKind, Policy, ProgrammeCode},
 };
 use florin_gateway::{http::idempotency::IdempotencyKey, policy_document};
 
+use super::mix::{Mix, What};
 use crate::failure::{Exit, Failure};
 
 /// The company whose users are topped up.
@@ -36,6 +38,7 @@ pub(super) struct Script {
     seed: u64,
     batch: u64,
     http: bool,
+    mix: Mix,
     now_ms: u64,
     pub(super) policy: Policy,
     /// By partition.
@@ -68,7 +71,7 @@ impl Script {
             return Err(Failure::new(Exit::Usage, "a partition would have no account")
                 .advise("give more --accounts, or fewer --partitions"));
         }
-        Ok(Self { seed: args.seed, batch: args.batch(), http: args.http, now_ms, policy, users })
+        Ok(Self { seed: args.seed, batch: args.batch(), http: args.http, mix: args.mix, now_ms, policy, users })
     }
 
     pub(super) fn user_count(&self) -> usize {
@@ -80,7 +83,7 @@ impl Script {
         u16::try_from(n / self.batch % self.users.len() as u64).unwrap_or(0)
     }
 
-    /// Who tops up by command `n`, and by how much.
+    /// Who command `n` is about, and by how much it tops up if it does.
     pub(super) fn top_up(&self, n: u64) -> (User, Minor) {
         let users = &self.users[usize::from(self.partition(n))];
         let drawn = mix(self.seed ^ n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
@@ -111,15 +114,34 @@ impl Script {
         let (user, amount) = self.top_up(n);
         let mut digest = [0; 16];
         digest[..8].copy_from_slice(&mix(n).to_le_bytes());
-        Envelope {
-            account: user.account,
-            class: Class::User,
-            actor: 1,
-            key: self.key(n),
-            digest: Digest(digest),
-            dated_ms: 0,
-            command: TopUp { card: user.card, amount }.into(),
-        }
+        let card = user.card;
+        let (class, command): (Class, Command) = match self.what(n) {
+            What::TopUp => (Class::User, TopUp { card, amount }.into()),
+            What::Unload => (Class::User, Unload { card, amount: Minor(1) }.into()),
+            What::Authorize => {
+                let authorization = AuthorizationId(mint(user.account, self.key(n), Kind::Authorization));
+                let merchant = Merchant::default();
+                let (amount, currency) = (Minor(100), Asset::USD);
+                let asked = Authorize {
+                    card,
+                    authorization,
+                    amount,
+                    currency,
+                    merchant,
+                    card_present: true,
+                    pin_entered: true,
+                };
+                (Class::Network, asked.into())
+            }
+        };
+        let dated_ms = if class == Class::Network { self.now_ms } else { 0 };
+        let digest = Digest(digest);
+        Envelope { account: user.account, class, actor: 1, key: self.key(n), digest, dated_ms, command }
+    }
+
+    /// What command `n` is.
+    fn what(&self, n: u64) -> What {
+        self.mix.draw(mix(self.seed.wrapping_add(!n)))
     }
 
     /// The command that gives a partition its policy.
