@@ -7,11 +7,11 @@ use florin_engine::{
     codec::Outcome,
     command::{Class, Command, Envelope},
     event::Event,
-    ids::{AccountId, AuthorizationId, CardId, Digest, Key, Position},
+    ids::{AccountId, AppealId, AuthorizationId, CardId, CardRequestId, Digest, Key, Position},
     money::{Asset, Sealed},
 };
 use florin_processor::Reply;
-use florin_projector::{AuthorizationRow, CardRow};
+use florin_projector::{AppealRow, AuthorizationRow, CardRequestRow, CardRow};
 
 use super::failure::Failure;
 use crate::{
@@ -175,6 +175,20 @@ impl Desk {
     pub async fn authorization(&self, id: &str) -> Result<AuthorizationRow, Failure> {
         let id: AuthorizationId = uuid(id)?.into();
         let find = || self.ports().views.authorization(id);
+        self.find([id.partition()], find).await
+    }
+
+    /// A request for a card by its id.
+    pub async fn card_request(&self, id: &str) -> Result<CardRequestRow, Failure> {
+        let id: CardRequestId = uuid(id)?.into();
+        let find = || self.ports().views.card_request(id);
+        self.find([id.partition()], find).await
+    }
+
+    /// An appeal by its id.
+    pub async fn appeal(&self, id: &str) -> Result<AppealRow, Failure> {
+        let id: AppealId = uuid(id)?.into();
+        let find = || self.ports().views.appeal(id);
         self.find([id.partition()], find).await
     }
 

@@ -3,7 +3,6 @@
 use axum::{body::Body, http::StatusCode};
 use florin_engine::{
     command::{DecideAppeal, DecideCardRequest},
-    ids::{AppealId, CardRequestId},
     terms::EmailStatus,
 };
 use florin_projector::{AppealRow, CardRequestRow, Decision};
@@ -13,7 +12,7 @@ use utoipa::ToSchema;
 use super::{
     call::{Answer, Asked, Call, Params, shown, written},
     cards::kind_word,
-    desk::{self, accepted, uuid},
+    desk::{self, accepted},
     failure::Failure,
 };
 use crate::http::{idempotency::Content, json::Fields, problem::Problem, time::Time};
@@ -140,12 +139,7 @@ pub(super) async fn decide_card_request(
     let approved = approves(&decision)?;
     let body = call.body(body).await?;
     let body = Fields::parse(&body)?;
-    let request: CardRequestId = uuid(&id)?.into();
-    let find = || {
-        let row = call.desk.ports().views.card_request(request);
-        row.map_err(|error| Failure::views(&error))?.ok_or_else(|| Failure::from(Problem::NotFound))
-    };
-    let account = find()?.account;
+    let CardRequestRow { request, account, .. } = call.desk.card_request(&id).await?;
     let (reason, text) = call.reason(account, &body)?;
     let content = Content::of(call.desk.api, "card_request")
         .with("request", request.0)
@@ -154,7 +148,7 @@ pub(super) async fn decide_card_request(
     let command = DecideCardRequest { request, approved, reason };
     let reply = call.send(account, &content, command).await?;
     accepted(&reply.outcome, None, 2)?;
-    Ok(written(StatusCode::OK, &reply, &card_request(&call, &find()?)?))
+    Ok(written(StatusCode::OK, &reply, &card_request(&call, &call.desk.card_request(&id).await?)?))
 }
 
 /// Approves or rejects an appeal. Approved, the card returns to what it was, once the issuer has done so.
@@ -164,21 +158,16 @@ pub(super) async fn decide_appeal(call: Call, Params((id, decision)): Params<(St
     let granted = approves(&decision)?;
     let body = call.body(body).await?;
     let body = Fields::parse(&body)?;
-    let id: AppealId = uuid(&id)?.into();
-    let find = || {
-        let row = call.desk.ports().views.appeal(id);
-        row.map_err(|error| Failure::views(&error))?.ok_or_else(|| Failure::from(Problem::NotFound))
-    };
-    let account = find()?.account;
+    let AppealRow { appeal: of, account, .. } = call.desk.appeal(&id).await?;
     let (reason, text) = call.reason(account, &body)?;
     let content = Content::of(call.desk.api, "appeal")
-        .with("appeal", id.0)
+        .with("appeal", of.0)
         .with("granted", [u8::from(granted)])
         .with("reason", text);
-    let command = DecideAppeal { appeal: id, granted, reason };
+    let command = DecideAppeal { appeal: of, granted, reason };
     let reply = call.send(account, &content, command).await?;
     accepted(&reply.outcome, None, 2)?;
-    Ok(written(StatusCode::OK, &reply, &appeal(&call, &find()?)?))
+    Ok(written(StatusCode::OK, &reply, &appeal(&call, &call.desk.appeal(&id).await?)?))
 }
 
 fn approves(decision: &str) -> Result<bool, Failure> {

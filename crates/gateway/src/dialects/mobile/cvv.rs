@@ -6,7 +6,7 @@
 use axum::body::Body;
 use florin_engine::{
     reject::{Figure, Reason, Reject},
-    terms::RevealKind,
+    terms::{RevealKind, Status},
 };
 use florin_issuer::{Reveal, Revealed};
 use florin_projector::CardRow;
@@ -66,9 +66,14 @@ pub(super) async fn card(call: &Call, body: Body) -> Result<CardRow, Problem> {
 
 /// The issuer shows nothing: it is frozen or closed there already, while our change of it is pending.
 fn not_now(row: &CardRow) -> Problem {
-    let reject = match row.pending {
-        Some(_) => Reason::ChangePending.into(),
-        None => Reject::new(Reason::InvalidStatus).with(Figure::Status, i64::from(row.status.code())),
-    };
+    match row.pending {
+        Some(_) => Problem::rejected(Reason::ChangePending.into(), None, CENTS),
+        None => refused(row.status),
+    }
+}
+
+/// Nothing is shown of a card in this state.
+pub(super) fn refused(status: Status) -> Problem {
+    let reject = Reject::new(Reason::InvalidStatus).with(Figure::Status, i64::from(status.code()));
     Problem::rejected(reject, None, CENTS)
 }

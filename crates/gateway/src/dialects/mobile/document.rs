@@ -14,6 +14,7 @@ use super::{
     appeals::{Opened, Standing},
     card_requests::CardRequest,
     cvv::Secrets,
+    iframe::Frame,
     limits::Said,
     told::ErrorBody,
     transfers::Moved,
@@ -42,6 +43,7 @@ pub(super) fn document() -> utoipa::openapi::OpenApi {
         transaction_limit,
         no_pin_payment,
         show_cvv,
+        show_cvv_iframe,
         activate,
         transfer,
         withdraw,
@@ -342,6 +344,11 @@ fn no_pin_payment() {}
 #[utoipa::path(post, path = "/api/v1/cards/show-cvv", tag = "reveals", params(Read), request_body = Show, responses(
     (status = 200, description = "Number, expiry and CVV; `Cache-Control: no-store`.", body = Envelope<Secrets>), Errors, BodyErrors))]
 fn show_cvv() {}
+
+/// A page that shows them inside an iframe; 500 where none is configured.
+#[utoipa::path(post, path = "/api/v1/cards/show-cvv-iframe", tag = "reveals", params(Read), request_body = Show, responses(
+    (status = 200, description = "Where it is.", body = Envelope<Frame>), Errors, BodyErrors))]
+fn show_cvv_iframe() {}
 
 /// Activate a physical card that has come; five wrong tries block it.
 #[utoipa::path(post, path = "/api/v1/cards/activate", tag = "status", params(Write, Read), request_body = Activation, responses(

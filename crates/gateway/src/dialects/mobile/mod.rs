@@ -6,7 +6,7 @@
 //! | status | `status.rs` |
 //! | appeals | `appeals.rs` |
 //! | limit per transaction; no-PIN amount | `limits.rs` |
-//! | CVV | `cvv.rs` |
+//! | CVV; iframe | `cvv.rs`, `iframe.rs` |
 //! | activation | `activate.rs` |
 //! | transfer, withdraw | `transfers.rs` |
 //! | card requests | `card_requests.rs` |
@@ -20,6 +20,7 @@ mod card;
 mod card_requests;
 mod cvv;
 mod document;
+mod iframe;
 mod limits;
 mod list;
 mod settings;
@@ -96,6 +97,7 @@ pub fn router(gateway: &Gateway, prefix: &str) -> Router {
         .route("/api/v1/cards/transaction-limit", post(limits::per_transaction))
         .route("/api/v1/cards/no-pin-payment", post(limits::no_pin))
         .route("/api/v1/cards/show-cvv", post(cvv::cvv))
+        .route("/api/v1/cards/show-cvv-iframe", post(iframe::iframe))
         .route("/api/v1/cards/activate", post(activate::activate))
         .route("/api/v1/cards/{uuid}/transfer", post(transfers::transfer))
         .route("/api/v1/cards/{uuid}/withdraw", post(transfers::withdraw))
