@@ -21,5 +21,5 @@ pub mod settings;
 
 pub use gateway::Gateway;
 pub use ports::Ports;
-pub use public::{listener, public_router, waiting_listener, with_edge};
+pub use public::{alone, listener, public_router, waiting_listener, with_edge};
 pub use settings::Settings;

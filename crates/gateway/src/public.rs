@@ -46,9 +46,19 @@ pub fn waiting_listener(reasons: health::Reasons, beside: Router) -> Router {
     beside.merge(health::bare_routes(reasons)).fallback(busy).layer(from_fn(edge))
 }
 
+/// A listener of its own for one dialect, without a prefix, so that a client written for its document needs only another base URL;
+/// with `/healthz` and `/readyz`. What is at no path is told as the dialect tells it.
+pub fn alone(gateway: &Gateway, api: Router) -> Router {
+    around(api.merge(health::routes(gateway.ports())))
+}
+
 /// The edge around a listener's routes; what is at no path is told in the plain format.
 pub fn with_edge(routes: Router) -> Router {
-    let routes = routes.fallback(async || Failure::<Plain>::from(Problem::NotFound)).layer(from_fn(edge));
+    around(routes.fallback(async || Failure::<Plain>::from(Problem::NotFound)))
+}
+
+fn around(routes: Router) -> Router {
+    let routes = routes.layer(from_fn(edge));
     // In front of the routing, which takes HEAD for GET.
     Router::new().fallback_service(from_fn(without_head).layer(routes))
 }

@@ -49,6 +49,36 @@ pub(crate) struct Serve {
     pub(crate) data: PathBuf,
     pub(crate) listen: SocketAddr,
     pub(crate) ops_listen: SocketAddr,
+    /// Card APIs that have an address of their own as well, there without their prefix.
+    pub(crate) own: Vec<(CardApi, SocketAddr)>,
+}
+
+/// A card API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CardApi {
+    Dashboard,
+    Baas,
+    Mobile,
+}
+
+impl CardApi {
+    /// What it is called.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Dashboard => "dashboard",
+            Self::Baas => "baas",
+            Self::Mobile => "mobile",
+        }
+    }
+
+    /// The setting that gives it an address.
+    pub(crate) const fn option(self) -> &'static str {
+        match self {
+            Self::Dashboard => "serve.dashboard_listen",
+            Self::Baas => "serve.baas_listen",
+            Self::Mobile => "serve.mobile_listen",
+        }
+    }
 }
 
 /// `[log]`

@@ -12,7 +12,7 @@ use super::nats;
 use super::reader::{Reader, Section};
 use super::tokens;
 use super::{
-    Checked, Config, Dashboard, Gateway, Issuer, Key, Ledger, Limits, Log, LogFormat, Ops, PARTITIONS_MAX, Processor,
+    CardApi, Checked, Config, Dashboard, Gateway, Issuer, Key, Ledger, Limits, Log, LogFormat, Ops, PARTITIONS_MAX, Processor,
     Sandbox, Secrets, Serve, Settlement, Views,
 };
 
@@ -81,6 +81,14 @@ fn serve(section: &Section<'_>) -> Serve {
         data: section.text("data").map_or_else(|| PathBuf::from("florin-data"), PathBuf::from),
         listen: section.parsed("listen", loopback(8080), address),
         ops_listen: section.parsed("ops_listen", loopback(8081), address),
+        own: [
+            (CardApi::Dashboard, "dashboard_listen"),
+            (CardApi::Baas, "baas_listen"),
+            (CardApi::Mobile, "mobile_listen"),
+        ]
+        .into_iter()
+        .filter_map(|(api, key)| Some((api, section.parsed(key, None, |text| address(text).map(Some))?)))
+        .collect(),
     };
     section.finish();
     serve

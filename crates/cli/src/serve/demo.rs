@@ -77,7 +77,10 @@ pub(crate) struct Demo {
 
 /// Refuses what would put demo credentials within reach of others.
 pub(crate) fn loopback(config: &Config) -> Result<(), Failure> {
-    for (address, option) in [(config.serve.listen, "--listen"), (config.serve.ops_listen, "--ops-listen")] {
+    let own = config.serve.own.iter().map(|(api, address)| (*address, api.option()));
+    for (address, option) in
+        [(config.serve.listen, "--listen"), (config.serve.ops_listen, "--ops-listen")].into_iter().chain(own)
+    {
         if !address.ip().is_loopback() {
             return Err(Failure::new(Exit::Listen, format!("--demo listens on loopback only, and {address} is not"))
                 .advise(format!(

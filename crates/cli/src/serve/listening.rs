@@ -48,6 +48,28 @@ pub(crate) fn both(
     ])
 }
 
+/// Takes the addresses of the card APIs that have one of their own.
+pub(crate) fn bind_own(config: &Config) -> Result<Vec<TcpListener>, Failure> {
+    config.serve.own.iter().map(|(api, address)| bind(*address, api.option())).collect()
+}
+
+/// Serves them; where they are, a line for each.
+pub(crate) fn own(
+    config: &Config,
+    running: &mut Running,
+    listeners: Vec<TcpListener>,
+    routers: Vec<Router>,
+) -> Result<String, Failure> {
+    let (most, _) = connections::bounds();
+    let drain = Duration::from_millis(config.gateway.drain_ms);
+    let mut told = String::new();
+    for (((api, _), listener), router) in config.serve.own.iter().zip(listeners).zip(routers) {
+        let address = serve(&mut running.listeners, (listener, router), most, drain)?;
+        told.push_str(&format!("{:<14}http://{address}\n", format!("{} API", api.name())));
+    }
+    Ok(told)
+}
+
 /// Serves one listener until the group is told to stop.
 pub(crate) fn serve(
     listeners: &mut Tasks,

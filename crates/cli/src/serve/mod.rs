@@ -28,7 +28,7 @@ use crate::config::{self, Config};
 use crate::data::{Data, patiently};
 use crate::failure::{Exit, Failure};
 
-use listening::{bind, both};
+use listening::{bind, bind_own, both};
 use roles::Roles;
 use running::Stop;
 
@@ -65,6 +65,7 @@ async fn serve(mut config: Config, with_demo: bool) -> Result<(), Failure> {
     let early = locked.then(|| Data::lock(&config.serve.data)).transpose()?;
     let public = bind(config.serve.listen, "--listen")?;
     let ops = bind(config.serve.ops_listen, "--ops-listen")?;
+    let own = bind_own(&config)?;
     let data = early.map_or_else(|| Data::lock(&config.serve.data), Ok)?;
 
     let demo = with_demo.then(|| demo::Demo::prepare(&data, &public, &ops)).transpose()?;
@@ -89,6 +90,7 @@ async fn serve(mut config: Config, with_demo: bool) -> Result<(), Failure> {
         return running.stop(None).await;
     };
     let [public, ops] = both(&config, &mut running, [(public, routers.public), (ops, routers.ops)])?;
+    let own = listening::own(&config, &mut running, own, routers.own)?;
     if let Some(demo) = &demo {
         let seeded = tokio::select! {
             seeded = demo.seed() => seeded,
@@ -102,7 +104,7 @@ async fn serve(mut config: Config, with_demo: bool) -> Result<(), Failure> {
             Err(failure) => return running.stop(Some(failure)).await,
         }
     }
-    say(&format!("public APIs   http://{}\nops listener  http://{}\nready", public, ops));
+    say(&format!("public APIs   http://{public}\n{own}ops listener  http://{ops}\nready"));
     running.until(stop).await
 }
 

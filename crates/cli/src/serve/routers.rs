@@ -3,21 +3,24 @@
 use std::time::Duration;
 
 use axum::Router;
+use florin_gateway::dialects::{baas, dashboard, mobile};
 use florin_gateway::http::keys::ApiKey;
 use florin_gateway::http::rates::{Rate, Rates};
-use florin_gateway::{Gateway, Ports, Settings, health, issuer_inbound, listener, ops, public_router, sandbox};
+use florin_gateway::{Gateway, alone, Ports, Settings, health, issuer_inbound, listener, ops, public_router, sandbox};
 use florin_issuer::signature;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
 
 use super::roles::{Role, Roles};
-use crate::config::{Config, Issuer, Key, Limits};
+use crate::config::{CardApi, Config, Issuer, Key, Limits};
 use crate::failure::{Exit, Failure};
 
 /// What the listeners serve.
 pub(crate) struct Routers {
     /// The card APIs and what a real issuer calls; without the gateway's role nothing but probes.
     pub(crate) public: Router,
+    /// Those of [`crate::config::Serve::own`], in its order; without the gateway's role none.
+    pub(crate) own: Vec<Router>,
     /// Ops, sandbox and metrics, which stay off public networks; probes.
     pub(crate) ops: Router,
 }
@@ -51,7 +54,17 @@ pub(super) fn of(
         let api = sandbox::router(&gateway, Some(&keys), sandbox::PREFIX);
         apis = apis.nest(sandbox::PREFIX, api);
     }
-    Ok(Routers { public, ops: listener(&gateway, apis) })
+    let own = config.serve.own.iter().filter(|_| roles.has(Role::Gateway));
+    let own = own.map(|(api, _)| alone(&gateway, without_prefix(&gateway, *api))).collect();
+    Ok(Routers { public, own, ops: listener(&gateway, apis) })
+}
+
+fn without_prefix(gateway: &Gateway, api: CardApi) -> Router {
+    match api {
+        CardApi::Dashboard => dashboard::router(gateway, ""),
+        CardApi::Baas => baas::router(gateway, ""),
+        CardApi::Mobile => mobile::router(gateway, ""),
+    }
 }
 
 fn settings(config: &Config) -> Settings {

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::desk::{Desk, actions};
-use crate::server::minor;
+use crate::server::{minor, serve_demo};
 
 /// Fails unless `got` has the keys of the document's `sample` and no others, with values of the same types.
 fn same_shape(sample: &Value, got: &Value, path: &str) {
@@ -321,5 +321,36 @@ async fn the_openapi_document_names_every_call() {
                 assert!(call["responses"][status].is_object(), "{method} {path}: {status}");
             }
         }
+    }
+}
+
+/// A client written for the document needs only another base URL: where the API has a port of its own, it has no prefix.
+#[tokio::test]
+async fn on_a_port_of_its_own_there_is_no_prefix() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut command = serve_demo(&data);
+    for api in ["DASHBOARD", "BAAS", "MOBILE"] {
+        command.env(format!("FLORIN_SERVE_{api}_LISTEN"), "127.0.0.1:0");
+    }
+    let mut desk = Desk::start_with(&mut command, &data);
+    let card = desk.virtual_card().await;
+    let own = |api: &str| {
+        let line = desk.server.printed.lines().find(|line| line.starts_with(api)).unwrap();
+        line[line.find("http").unwrap()..].to_owned()
+    };
+    let (dashboard, baas, mobile) = (own("dashboard API"), own("baas API"), own("mobile API"));
+    desk.base = baas;
+    assert_eq!(desk.card(&card).await["status"], "Active");
+    assert_eq!(desk.get("/openapi.json").await.ok()["servers"], json!([{"url": "/"}]));
+    // What is at no path is told as this API tells it; the others are not here
+    for path in ["/nothing", "/baas/api/v1/cards", "/users/alice/cards"] {
+        let got = desk.get(path).await;
+        assert_eq!((got.status.as_u16(), &got.json()["error_reason"]), (404, &json!("ErrorNotFound")), "{path}");
+    }
+    for (base, path) in [(dashboard, "/users/alice/cards"), (mobile, "/api/v1/cards")] {
+        desk.base = base;
+        assert_eq!(desk.call(Method::GET, path, &[], None).await.status, 401);
+        assert_eq!(desk.call(Method::GET, "/healthz", &[], None).await.status, 200);
     }
 }

@@ -1,10 +1,12 @@
 //! Whoever asks for another's card is answered as if there were none: to the byte, but for the request id.
 
+use florin_gateway::http::tokens::{Grant, SigningKey};
 use reqwest::Method;
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::desk::{Desk, Got, PLASTIC, USDC, failed};
-use crate::server::send;
+use crate::server::{send, serve_demo};
 
 /// Every call about a card, with a body that is good.
 const CALLS: [(&str, &str, Option<&str>); 8] = [
@@ -73,6 +75,53 @@ async fn another_users_card_and_no_card_are_answered_alike() {
     let body = json!({"delivery_id": invoice}).to_string();
     let got = desk.call(Method::POST, "/api/v2/cards/virtual", &headers, Some(&body)).await;
     assert_eq!(got.json()["error_description"], "Delivery ID is required and must be positive");
+    assert_eq!(desk.card_but_for_time(&card).await, before);
+}
+
+/// Another company has a user of the same chain and address, and a good token of its own.
+#[tokio::test]
+async fn another_companys_token_opens_its_own_users_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let secret = "a secret of another company, of 32 bytes and more";
+    let (file, config) = (dir.path().join("other.key"), dir.path().join("florin.toml"));
+    std::fs::write(&file, secret).unwrap();
+    let key = "[[tokens.keys]]\ncompany = \"other\"\nissuer = \"theirs\"\nalgorithm = \"HS256\"";
+    std::fs::write(&config, format!("{key}\nfile = {file:?}\n")).unwrap();
+    let mut command = serve_demo(&data);
+    command.arg("--config").arg(&config);
+    let desk = Desk::start_with(&mut command, &data);
+    let card = desk.activated().await;
+    let before = desk.card_but_for_time(&card).await;
+    let (issuer, audience, company) = ("theirs", "florin", "other");
+    let expires_in = std::time::Duration::from_mins(10);
+    let grant = Grant { issuer, audience, company, subject: None, expires_in, kid: None };
+    let token = SigningKey::new(secret.as_bytes()).unwrap().token(&grant).unwrap();
+    let bearer = format!("Bearer {}", token.expose_secret());
+    let headers = [
+        ("Authorization", &*bearer),
+        ("X-User-Address", &*desk.address),
+        ("X-Chain-Id", &*desk.chain),
+        ("Content-Type", "application/json"),
+    ];
+    // As long as it has no such user it is told so
+    let got = desk.call(Method::GET, "/api/v1/cards", &headers, None).await;
+    assert_eq!(got.status, 403);
+    let user = format!("{}:{}", desk.chain, desk.address.to_ascii_lowercase());
+    let registered = json!({"company": "other", "user": user, "country": "GB"});
+    let asked = desk.server.ops(Method::POST, "/users").header("content-type", "application/json");
+    assert!(asked.body(registered.to_string()).send().await.unwrap().status().is_success());
+    assert_eq!(desk.call(Method::GET, "/api/v1/cards", &headers, None).await.ok(), json!({"data": []}));
+    for (method, call, body) in CALLS {
+        let mut answers = Vec::new();
+        for id in [&*card, "0192f0c1-2b3c-8000-8123-456789abcdef"] {
+            let path = format!("/api/v1/cards/{id}/{call}");
+            let got = desk.call(method.parse().unwrap(), &path, &headers, body).await;
+            got.is(&failed("Failed to get card"));
+            answers.push(comparable(got));
+        }
+        assert_eq!(answers[0], answers[1], "{call}");
+    }
     assert_eq!(desk.card_but_for_time(&card).await, before);
 }
 
