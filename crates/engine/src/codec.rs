@@ -106,22 +106,7 @@ impl Entry {
         let dated_ms = u64::from_le_bytes(input.array()?);
         let (code, version, body) = input.coded()?;
         let command = Command::from_body(code, version, body)?;
-        let outcome = match input.array()? {
-            [1] => {
-                let count = input.varint()?;
-                let mut events = Vec::with_capacity(count.min(64));
-                for _ in 0..count {
-                    let (code, version, body) = input.coded()?;
-                    events.push(Event::from_body(code, version, body)?);
-                }
-                Outcome::Accepted(events)
-            }
-            [2] => {
-                let length = input.varint()?;
-                Outcome::Rejected(whole(input.take(length)?)?)
-            }
-            [other] => return Err(Error::Outcome(other)),
-        };
+        let outcome = input.outcome()?;
         if !input.0.is_empty() {
             return Err(Error::Left(input.0.len()));
         }
@@ -151,6 +136,23 @@ pub fn encode(admitted: &Admitted, outcome: Result<&[Event], &Reject>, out: &mut
     out.extend_from_slice(&envelope.digest.0);
     out.extend_from_slice(&envelope.dated_ms.to_le_bytes());
     coded(envelope.command.code(), out, |out| envelope.command.body(out));
+    encode_outcome(outcome, out);
+}
+
+/// Appends a command in its stored form: code, version, body. Also how commands travel between processes.
+pub fn encode_command(command: &Command, out: &mut Vec<u8>) {
+    coded(command.code(), out, |out| command.body(out));
+}
+
+/// Reads a command off the front of `bytes`; gives what is left.
+pub fn decode_command(bytes: &[u8]) -> Result<(Command, &[u8]), Error> {
+    let mut input = Input(bytes);
+    let (code, version, body) = input.coded()?;
+    Ok((Command::from_body(code, version, body)?, input.0))
+}
+
+/// Appends an outcome in its stored form.
+pub fn encode_outcome(outcome: Result<&[Event], &Reject>, out: &mut Vec<u8>) {
     match outcome {
         Ok(events) => {
             out.push(1);
@@ -164,6 +166,13 @@ pub fn encode(admitted: &Admitted, outcome: Result<&[Event], &Reject>, out: &mut
             sized(out, |out| append(reject, out));
         }
     }
+}
+
+/// Reads an outcome off the front of `bytes`; gives what is left.
+pub fn decode_outcome(bytes: &[u8]) -> Result<(Outcome, &[u8]), Error> {
+    let mut input = Input(bytes);
+    let outcome = input.outcome()?;
+    Ok((outcome, input.0))
 }
 
 fn coded(code: u16, out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
@@ -257,6 +266,25 @@ impl<'a> Input<'a> {
             }
         }
         Err(Error::Short)
+    }
+
+    fn outcome(&mut self) -> Result<Outcome, Error> {
+        match self.array()? {
+            [1] => {
+                let count = self.varint()?;
+                let mut events = Vec::with_capacity(count.min(64));
+                for _ in 0..count {
+                    let (code, version, body) = self.coded()?;
+                    events.push(Event::from_body(code, version, body)?);
+                }
+                Ok(Outcome::Accepted(events))
+            }
+            [2] => {
+                let length = self.varint()?;
+                Ok(Outcome::Rejected(whole(self.take(length)?)?))
+            }
+            [other] => Err(Error::Outcome(other)),
+        }
     }
 
     fn coded(&mut self) -> Result<(u16, u8, &'a [u8]), Error> {

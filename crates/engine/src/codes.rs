@@ -22,12 +22,22 @@ macro_rules! codes {
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() {
+                    return serializer.serialize_str(&$crate::human::snake(match self { $(Self::$variant => stringify!($variant),)* }));
+                }
                 serializer.serialize_u8(self.code())
             }
         }
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    let expected = concat!("one of", $(" ", stringify!($variant),)* ", in snake_case");
+                    return $crate::human::text(deserializer, expected, |text| {
+                        $(if $crate::human::snake(stringify!($variant)) == text { return Some(Self::$variant); })*
+                        None
+                    });
+                }
                 let code = <u8 as serde::Deserialize>::deserialize(deserializer)?;
                 Self::from_code(code).ok_or_else(|| serde::de::Error::custom(concat!("unknown code of ", stringify!($name))))
             }
@@ -54,6 +64,22 @@ macro_rules! registry {
             /// The name, for people.
             pub const fn name(&self) -> &'static str {
                 match self { $(Self::$name(_) => stringify!($name),)* }
+            }
+
+            /// Writes the body in a form for people, see `human.rs`; never the stored form.
+            pub fn serialize_body<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self { $(Self::$name(body) => serde::Serialize::serialize(body, serializer),)* }
+            }
+
+            /// Reads a body by its kind's name in `snake_case`; `None`: there is no such kind.
+            pub fn deserialize_body<'de, D: serde::Deserializer<'de>>(
+                name: &str,
+                deserializer: D,
+            ) -> Option<Result<Self, D::Error>> {
+                $(if $crate::human::snake(stringify!($name)) == name {
+                    return Some(<$name as serde::Deserialize>::deserialize(deserializer).map(Self::$name));
+                })*
+                None
             }
 
             pub(crate) fn body(&self, out: &mut alloc::vec::Vec<u8>) {

@@ -5,8 +5,10 @@
 
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
+
+use crate::human;
 
 /// Most partitions a ledger may have: what 12 bits can say.
 pub const PARTITIONS_MAX: u16 = 4096;
@@ -14,8 +16,26 @@ pub const PARTITIONS_MAX: u16 = 4096;
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub [u8; 16]);
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() {
+                    return serializer.collect_str(&self.uuid());
+                }
+                self.0.serialize(serializer)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    return human::text(deserializer, "a UUID", |text| Uuid::parse_str(text).ok().map(Self::from));
+                }
+                Deserialize::deserialize(deserializer).map(Self)
+            }
+        }
 
         impl $name {
             /// The id as a UUID.
@@ -88,7 +108,7 @@ id!(
 
 /// Fingerprint of an idempotency key, scoped to the account it came with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Key(pub [u8; 16]);
+pub struct Key(#[serde(with = "human::sixteen")] pub [u8; 16]);
 
 impl Key {
     /// The fingerprint of a client's key (1–255 bytes) for one account.
@@ -99,7 +119,7 @@ impl Key {
 
 /// Keyed digest of a command's plaintext content; see the vault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Digest(pub [u8; 16]);
+pub struct Digest(#[serde(with = "human::sixteen")] pub [u8; 16]);
 
 /// What kind of thing an id is minted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,8 +168,26 @@ impl AccountId {
 }
 
 /// Where an entry stands in its partition's journal: record index, then entry number within the record.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub u64);
+
+impl Serialize for Position {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Position {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            return human::text(deserializer, "a position as record.entry", |text| {
+                let (index, entry) = text.split_once('.')?;
+                Some(Self::new(index.parse().ok()?, entry.parse().ok()?))
+            });
+        }
+        Deserialize::deserialize(deserializer).map(Self)
+    }
+}
 
 impl Position {
     const ENTRY_BITS: u32 = 20;

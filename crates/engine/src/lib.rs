@@ -31,6 +31,7 @@ pub mod event;
 pub mod evolve;
 pub mod fees;
 pub mod holds;
+pub mod human;
 pub mod ids;
 pub mod limits;
 pub mod money;

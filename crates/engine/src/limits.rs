@@ -25,12 +25,16 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LimitsUpdate {
     /// Per transaction.
+    #[serde(default, deserialize_with = "crate::human::update::deserialize")]
     pub transaction: Option<Option<Minor>>,
     /// Per UTC day.
+    #[serde(default, deserialize_with = "crate::human::update::deserialize")]
     pub daily: Option<Option<Minor>>,
     /// Per UTC month.
+    #[serde(default, deserialize_with = "crate::human::update::deserialize")]
     pub monthly: Option<Option<Minor>>,
     /// In all.
+    #[serde(default, deserialize_with = "crate::human::update::deserialize")]
     pub lifetime: Option<Option<Minor>>,
 }
 

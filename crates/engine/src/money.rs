@@ -237,8 +237,27 @@ pub fn share(whole: Minor, part: Minor, of: Minor) -> Option<Minor> {
 }
 
 /// An ISO 3166-1 alpha-2 country, upper case; `Country::NONE` where none is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Country([u8; 2]);
+
+impl Serialize for Country {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return serializer.serialize_str(self.as_str());
+        }
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Country {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let parse = |text: &str| if text.is_empty() { Some(Self::NONE) } else { Self::parse(text) };
+            return crate::human::text(deserializer, "two upper-case letters, or nothing", parse);
+        }
+        Deserialize::deserialize(deserializer).map(Self)
+    }
+}
 
 impl Country {
     /// No country given.
@@ -282,6 +301,9 @@ mod bytes {
     use serde::{Deserializer, Serializer, de};
 
     pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return serializer.serialize_str(&crate::human::hex(bytes));
+        }
         serializer.serialize_bytes(bytes)
     }
 
@@ -297,6 +319,9 @@ mod bytes {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        if deserializer.is_human_readable() {
+            return crate::human::text(deserializer, "sealed bytes in hexadecimal, or nothing", crate::human::unhex);
+        }
         deserializer.deserialize_bytes(Visitor)
     }
 }

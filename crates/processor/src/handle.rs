@@ -281,7 +281,7 @@ fn lost(position: Position) -> Error {
 }
 
 /// The partition a command belongs to.
-fn route(envelope: &Envelope) -> u16 {
+pub(crate) fn route(envelope: &Envelope) -> u16 {
     if envelope.account.is_nil() && envelope.class == Class::Network {
         return card_of(&envelope.command).map_or(0, |card| card.partition());
     }

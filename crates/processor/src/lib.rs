@@ -28,6 +28,8 @@ pub mod recovery;
 mod reversal;
 pub mod snapshot;
 mod snapshotter;
+pub mod service;
+pub mod wire;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::Error;

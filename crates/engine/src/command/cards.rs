@@ -24,10 +24,12 @@ pub struct IssueCard {
     /// Number of the invoice; 0: none.
     pub invoice: u64,
     /// The courier the caller named; empty: the invoice's.
+    #[serde(default)]
     pub provider: Text,
     /// The delivery address's country, or the user's.
     pub country: Country,
     /// Card name, name on card, delivery address.
+    #[serde(default)]
     pub profile: Sealed,
 }
 
@@ -43,6 +45,7 @@ pub struct RequestCard {
     /// What kind.
     pub kind: CardKind,
     /// Card name.
+    #[serde(default)]
     pub profile: Sealed,
 }
 
@@ -54,6 +57,7 @@ pub struct DecideCardRequest {
     /// Whether it is approved.
     pub approved: bool,
     /// Why.
+    #[serde(default)]
     pub reason: Sealed,
 }
 
@@ -83,6 +87,7 @@ pub struct ChangeStatus {
     /// To what.
     pub change: Change,
     /// Why, in words.
+    #[serde(default)]
     pub reason: Sealed,
 }
 
@@ -126,8 +131,27 @@ pub enum Outcome {
     Refused(RefusalCode),
 }
 
+/// An outcome for people.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    #[serde(default)]
+    issued: Option<Issued>,
+    #[serde(default)]
+    refused: Option<RefusalCode>,
+    #[serde(default)]
+    done: bool,
+}
+
 impl Serialize for Outcome {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            let (issued, refused) = match self {
+                Self::Issued(issued) => (Some(issued.clone()), None),
+                Self::Done => (None, None),
+                Self::Refused(refusal) => (None, Some(*refusal)),
+            };
+            return Told { issued, refused, done: matches!(self, Self::Done) }.serialize(serializer);
+        }
         match self {
             Self::Issued(issued) => (1_u8, Some(issued), None::<RefusalCode>),
             Self::Done => (2, None, None),
@@ -139,6 +163,14 @@ impl Serialize for Outcome {
 
 impl<'de> Deserialize<'de> for Outcome {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            return match Told::deserialize(deserializer)? {
+                Told { issued: Some(issued), refused: None, done: false } => Ok(Self::Issued(issued)),
+                Told { issued: None, refused: None, done: true } => Ok(Self::Done),
+                Told { issued: None, refused: Some(refusal), done: false } => Ok(Self::Refused(refusal)),
+                _ => Err(serde::de::Error::custom("an outcome says one of issued, refused, done: true")),
+            };
+        }
         match <(u8, Option<Issued>, Option<RefusalCode>)>::deserialize(deserializer)? {
             (1, Some(issued), None) => Ok(Self::Issued(issued)),
             (2, None, None) => Ok(Self::Done),
@@ -194,5 +226,6 @@ pub struct RecordReveal {
     /// What is shown.
     pub kind: RevealKind,
     /// From which address.
+    #[serde(default)]
     pub address: Sealed,
 }

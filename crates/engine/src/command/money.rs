@@ -16,6 +16,7 @@ pub struct Deposit {
     /// How much.
     pub amount: Minor,
     /// The sender's reference.
+    #[serde(default)]
     pub reference: Sealed,
 }
 
@@ -27,6 +28,7 @@ pub struct Withdraw {
     /// How much.
     pub amount: Minor,
     /// The sender's reference.
+    #[serde(default)]
     pub reference: Sealed,
 }
 
@@ -40,6 +42,7 @@ pub struct WriteOff {
     /// How much of what is owed.
     pub amount: Minor,
     /// Why.
+    #[serde(default)]
     pub reason: Sealed,
 }
 
@@ -53,6 +56,7 @@ pub struct CreateInvoice {
     /// For which country.
     pub country: Country,
     /// The courier; empty for virtual cards.
+    #[serde(default)]
     pub provider: Text,
     /// What it is to be paid in.
     pub asset: Asset,

@@ -58,6 +58,7 @@ pub struct OpenAppeal {
     /// The id, minted from account and key.
     pub appeal: AppealId,
     /// What the user says.
+    #[serde(default)]
     pub message: Sealed,
 }
 
@@ -69,6 +70,7 @@ pub struct DecideAppeal {
     /// Whether it is granted.
     pub granted: bool,
     /// Why.
+    #[serde(default)]
     pub reason: Sealed,
 }
 
