@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::Error;
 use crate::lanes::{Answer, Answers, Arrival, Port, Question, Single};
+use crate::remote::{self, Remote};
 use crate::reversal::Reversal;
 
 /// Most commands in a client's batch.
@@ -80,24 +81,50 @@ impl<P: Provider> ReadBack for P {
     }
 }
 
-/// Sends commands to the partitions run in this process. Cheap to clone.
+/// Sends commands to the partitions run in this process, or, made with [`Handle::remote`], in others. Cheap to clone.
 ///
 /// A command goes to the partition of its account; a network command with a nil account to that of its card. It holds
 /// the journal open for reading as long as it lives. When the last one is dropped, the processor stops gracefully.
 #[derive(Clone)]
 pub struct Handle {
+    side: Side,
+}
+
+/// Where the partitions run.
+#[derive(Clone)]
+enum Side {
+    Here(Local),
+    Elsewhere(Remote),
+}
+
+/// The partitions of this process.
+#[derive(Clone)]
+struct Local {
     ports: Arc<[Option<Port>]>,
     journal: Arc<dyn ReadBack>,
 }
 
 impl Handle {
     pub(crate) fn new(ports: Vec<Option<Port>>, journal: Arc<dyn ReadBack>) -> Self {
-        Self { ports: ports.into(), journal }
+        Self { side: Side::Here(Local { ports: ports.into(), journal }) }
+    }
+
+    /// A handle on the partitions of a ledger (its short name on NATS) that other processes serve, see
+    /// [`crate::cluster::Owner`]. The methods do the same; what finds nobody in the total time gets [`Error::Busy`], with the fate
+    /// of a command unknown until it is asked for again with its key. `partitions`: the ledger's number of them.
+    ///
+    /// [`give_up`](Self::give_up), and dropping a network command's future, need a tokio runtime: the reversal is sent
+    /// beside the caller.
+    pub fn remote(client: async_nats::Client, ledger: &str, partitions: u16, options: remote::Options) -> Self {
+        Self { side: Side::Elsewhere(Remote::new(client, ledger, partitions, options)) }
     }
 
     /// Partitions of the ledger, run here or not.
     pub fn partitions(&self) -> u16 {
-        u16::try_from(self.ports.len()).unwrap_or(u16::MAX)
+        match &self.side {
+            Side::Here(here) => here.partitions(),
+            Side::Elsewhere(there) => there.partitions(),
+        }
     }
 
     /// Decides one command; resolves once its outcome is durable. Network commands have their own lane.
@@ -105,7 +132,10 @@ impl Handle {
     /// A caller that drops this future gives up on the command. If it then turns out to be an approved authorization
     /// or increment of the network, its reversal is enqueued, so that nothing stays held for an answer nobody heard.
     pub async fn submit(&self, envelope: Envelope) -> Result<Reply, Error> {
-        self.single(envelope, None).await
+        match &self.side {
+            Side::Here(here) => here.single(envelope, None).await,
+            Side::Elsewhere(there) => there.single(envelope, None).await,
+        }
     }
 
     /// As [`submit`](Self::submit), but not decided after `deadline`. If it was decided in time and is not durable by
@@ -113,7 +143,10 @@ impl Handle {
     ///
     /// Needs a tokio runtime with time.
     pub async fn submit_by(&self, envelope: Envelope, deadline: Instant) -> Result<Reply, Error> {
-        self.single(envelope, Some(deadline)).await
+        match &self.side {
+            Side::Here(here) => here.single(envelope, Some(deadline)).await,
+            Side::Elsewhere(there) => there.single(envelope, Some(deadline)).await,
+        }
     }
 
     /// Decides a client's batch for one partition, at most [`BATCH_COMMANDS_MAX`] commands; resolves once all are
@@ -121,6 +154,69 @@ impl Handle {
     /// lane. An error is about the batch as a whole; what had been decided before it stands, and is replayed to who
     /// sends it again.
     pub async fn submit_batch(&self, partition: u16, envelopes: Vec<Envelope>) -> Result<Vec<Reply>, Error> {
+        match &self.side {
+            Side::Here(here) => here.batch(partition, envelopes).await,
+            Side::Elsewhere(there) => there.batch(partition, envelopes).await,
+        }
+    }
+
+    /// What the clock worker must send now, at most `max`; as of what is durable.
+    pub async fn due(&self, partition: u16, max: usize) -> Result<Vec<Due>, Error> {
+        match &self.side {
+            Side::Here(here) => here.due(partition, max).await,
+            Side::Elsewhere(there) => there.due(partition, max).await,
+        }
+    }
+
+    /// What the settlement must bring to the issuer, oldest first, at most `max`. Answered once every entry it names is
+    /// durable, so that nothing reaches the issuer that the journal does not hold.
+    pub async fn work(&self, partition: u16, max: usize) -> Result<Vec<Work>, Error> {
+        match &self.side {
+            Side::Here(here) => here.work(partition, max).await,
+            Side::Elsewhere(there) => there.work(partition, max).await,
+        }
+    }
+
+    /// Gives an authorization up whose answer did not come in time: what was approved is reversed, and what is still to come
+    /// finds its reversal there before it. However often it is said, it happens once.
+    pub fn give_up(&self, authorize: &Envelope) -> Result<(), Error> {
+        match &self.side {
+            Side::Here(here) => here.give_up(authorize),
+            Side::Elsewhere(there) => there.give_up(authorize),
+        }
+    }
+
+    /// Whether what this command approved was taken back, or is about to be, because its caller had given up on it.
+    pub async fn taken_back(&self, asked: &Envelope) -> Result<bool, Error> {
+        match &self.side {
+            Side::Here(here) => here.taken_back(asked).await,
+            Side::Elsewhere(there) => there.taken_back(asked).await,
+        }
+    }
+
+    /// How a partition is doing.
+    pub async fn status(&self, partition: u16) -> Result<Status, Error> {
+        match &self.side {
+            Side::Here(here) => here.status(partition).await,
+            Side::Elsewhere(there) => there.status(partition).await,
+        }
+    }
+
+    /// Ops confirm the clock as it stands; commands are admitted again.
+    pub async fn confirm_clock(&self, partition: u16) -> Result<(), Error> {
+        match &self.side {
+            Side::Here(here) => here.confirm_clock(partition).await,
+            Side::Elsewhere(there) => there.confirm_clock(partition).await,
+        }
+    }
+}
+
+impl Local {
+    fn partitions(&self) -> u16 {
+        u16::try_from(self.ports.len()).unwrap_or(u16::MAX)
+    }
+
+    async fn batch(&self, partition: u16, envelopes: Vec<Envelope>) -> Result<Vec<Reply>, Error> {
         let port = self.port(partition)?;
         if envelopes.len() > BATCH_COMMANDS_MAX {
             return Err(Error::BatchTooLarge { max: BATCH_COMMANDS_MAX, found: envelopes.len() });
@@ -139,20 +235,15 @@ impl Handle {
         Ok(answers.replies)
     }
 
-    /// What the clock worker must send now, at most `max`; as of what is durable.
-    pub async fn due(&self, partition: u16, max: usize) -> Result<Vec<Due>, Error> {
+    async fn due(&self, partition: u16, max: usize) -> Result<Vec<Due>, Error> {
         self.ask(partition, |to| Question::Due { max, to }).await
     }
 
-    /// What the settlement must bring to the issuer, oldest first, at most `max`. Answered once every entry it names is
-    /// durable, so that nothing reaches the issuer that the journal does not hold.
-    pub async fn work(&self, partition: u16, max: usize) -> Result<Vec<Work>, Error> {
+    async fn work(&self, partition: u16, max: usize) -> Result<Vec<Work>, Error> {
         self.ask(partition, |to| Question::Work { max, to }).await
     }
 
-    /// Gives an authorization up whose answer did not come in time: what was approved is reversed, and what is still to come
-    /// finds its reversal there before it. However often it is said, it happens once.
-    pub fn give_up(&self, authorize: &Envelope) -> Result<(), Error> {
+    fn give_up(&self, authorize: &Envelope) -> Result<(), Error> {
         let port = self.port(route(authorize))?;
         if let Some(reversal) = Reversal::of_given_up(authorize) {
             port.reversal(reversal);
@@ -160,19 +251,16 @@ impl Handle {
         Ok(())
     }
 
-    /// Whether what this command approved was taken back, or is about to be, because its caller had given up on it.
-    pub async fn taken_back(&self, asked: &Envelope) -> Result<bool, Error> {
+    async fn taken_back(&self, asked: &Envelope) -> Result<bool, Error> {
         let (account, key) = (asked.account, Reversal::key(asked.account, asked.key));
         self.ask(route(asked), |to| Question::Given { account, key, to }).await
     }
 
-    /// How a partition is doing.
-    pub async fn status(&self, partition: u16) -> Result<Status, Error> {
+    async fn status(&self, partition: u16) -> Result<Status, Error> {
         self.ask(partition, |to| Question::Status { to }).await
     }
 
-    /// Ops confirm the clock as it stands; commands are admitted again.
-    pub async fn confirm_clock(&self, partition: u16) -> Result<(), Error> {
+    async fn confirm_clock(&self, partition: u16) -> Result<(), Error> {
         self.ask(partition, |to| Question::ConfirmClock { to }).await
     }
 

@@ -15,6 +15,7 @@
 //! `evolve` that the loop uses.
 
 pub mod clock;
+pub mod cluster;
 pub mod error;
 pub mod fold;
 mod gauges;
@@ -25,10 +26,11 @@ mod partition;
 pub mod placement;
 pub mod processor;
 pub mod recovery;
+pub mod remote;
 mod reversal;
+pub mod service;
 pub mod snapshot;
 mod snapshotter;
-pub mod service;
 pub mod wire;
 
 pub use clock::{Clock, ManualClock, SystemClock};

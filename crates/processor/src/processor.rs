@@ -35,6 +35,9 @@ pub enum Error {
         /// The asset.
         asset: Asset,
     },
+    /// The lease was lost before the claim: nothing was claimed.
+    #[error("the lease was lost while recovering")]
+    NotHeld,
     /// No thread could be started.
     #[error("no thread could be started")]
     Thread(#[source] std::io::Error),
@@ -61,6 +64,18 @@ impl<P: Provider> Processor<P> {
         partitions: impl IntoIterator<Item = PartitionId>,
         options: Options,
     ) -> Result<(Handle, Running), Error> {
+        Self::start_if(provider, partitions, options, || true).await
+    }
+
+    /// As [`start`](Self::start), but nothing is claimed unless `may_claim` says so once everything is recovered; nor if
+    /// this future is dropped before. Then [`Error::NotHeld`].
+    pub(crate) async fn start_if(
+        provider: P,
+        partitions: impl IntoIterator<Item = PartitionId>,
+        options: Options,
+        may_claim: impl FnOnce() -> bool,
+    ) -> Result<(Handle, Running), Error> {
+        let granted = may_claim;
         let options = Arc::new(options);
         let mut ports = vec![None; usize::from(provider.ledger().partitions)];
         let mut inboxes = Vec::new();
@@ -112,7 +127,8 @@ impl<P: Provider> Processor<P> {
         for recovery in recovering {
             all &= recovery.await.is_ok();
         }
-        if all {
+        let held = granted();
+        if all && held {
             claim.send_replace(true);
         }
         // Who waits for a leave that does not come, now gives up.
@@ -121,6 +137,9 @@ impl<P: Provider> Processor<P> {
         for (partition, starting) in ready {
             let started = starting.await.unwrap_or(Err(Error::Panicked(partition)));
             failure = failure.or(started.err());
+        }
+        if !held {
+            failure = failure.or(Some(Error::NotHeld));
         }
         if let Some(failure) = failure {
             running.end().await;

@@ -228,6 +228,11 @@ impl Lease {
         self.belief.lives() && self.held.borrow().contains(&self.slot)
     }
 
+    /// Whether nobody else can have it yet: also while it is on its way to somebody else and not yet released here.
+    pub fn unclaimed(&self) -> bool {
+        self.belief.lives()
+    }
+
     /// Resolves once the slot is no longer held, or is in doubt. Cancel-safe.
     pub async fn lost(&mut self) {
         // A sender that is gone holds nothing either.

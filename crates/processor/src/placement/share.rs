@@ -58,7 +58,7 @@ mod tests {
                 let all: Vec<u8> = (0..members).collect();
                 // Whatever is held by whom, among them somebody who is dead,
                 let held: Vec<(u16, u8)> =
-                    (0..slots).filter(|n| n % 3 != 0).map(|n| (n, (n * 7 % 11).to_le_bytes()[0])).collect();
+                    (0..slots).filter(|n| n % 3 != 0).map(|n| (n, u8::try_from(n * 7 % 11).unwrap())).collect();
                 let shares = shares(&all, slots, &held);
                 // every slot is given out, evenly.
                 assert_eq!(shares.len(), usize::from(slots));

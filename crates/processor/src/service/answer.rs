@@ -55,7 +55,8 @@ impl Form {
             Self::Json => serde_json::to_vec(value).map_err(|error| error.to_string()),
             Self::Binary => postcard::to_allocvec(value).map_err(|error| error.to_string()),
         };
-        let bytes = bytes.map_err(|reason| Error::Stopped { reason: format!("an answer cannot be written: {reason}") })?;
+        let bytes =
+            bytes.map_err(|reason| Error::Stopped { reason: format!("an answer cannot be written: {reason}") })?;
         Ok((self.headers(), bytes))
     }
 }
@@ -161,7 +162,9 @@ async fn submit(
     let deadline = deadline_ms.map(|ms| Instant::now() + Duration::from_millis(ms.into()));
     if envelopes.len() > 1 {
         if deadline.is_some() || is_network(class) {
-            return Err(Fault::Malformed("several commands in one message: not of the network, and without a deadline".into()));
+            return Err(Fault::Malformed(
+                "several commands in one message: not of the network, and without a deadline".into(),
+            ));
         }
         return Ok(desk.handle.submit_batch(desk.partition, envelopes).await?);
     }

@@ -63,7 +63,7 @@ struct Desk {
 impl Desk {
     /// Whether to answer at all.
     fn owns(&self) -> bool {
-        self.lease.as_ref().is_none_or(Lease::lives)
+        self.lease.as_ref().is_none_or(Lease::unclaimed)
     }
 }
 
@@ -85,10 +85,8 @@ impl Serving {
         lease: Option<Lease>,
     ) -> Result<Self, Error> {
         let failed = |reason: String| Error { partition, reason };
-        let metadata = HashMap::from([
-            ("ledger".to_owned(), ledger.to_owned()),
-            ("partition".to_owned(), partition.to_string()),
-        ]);
+        let metadata =
+            HashMap::from([("ledger".to_owned(), ledger.to_owned()), ("partition".to_owned(), partition.to_string())]);
         let own = client.new_inbox();
         let service = client
             .service_builder()

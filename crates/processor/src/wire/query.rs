@@ -111,9 +111,11 @@ impl From<Status> for crate::Status {
             remembered: size(status.remembered),
             policy: status.policy,
             clock_ms: status.clock_ms,
-            clock_refused: status
-                .clock_refused
-                .map(|(wall_ms, off_ms)| crate::Error::ClockRefused { partition, wall_ms, off_ms }),
+            clock_refused: status.clock_refused.map(|(wall_ms, off_ms)| crate::Error::ClockRefused {
+                partition,
+                wall_ms,
+                off_ms,
+            }),
             user_queued: size(status.user_queued),
             network_queued: size(status.network_queued),
             in_flight: size(status.in_flight),

@@ -1,0 +1,226 @@
+//! Processors in several processes: each runs the partitions whose leases it holds.
+//!
+//! A partition gained is recovered, claimed (with a live lease only), run and served. One that is lost, or in doubt, is no
+//! longer served: what was taken is answered or told that it moves, the state is dropped, the lease is let go. If its loop
+//! ends by itself, because another writer claimed it or the journal could not be written, the state is dropped too and the
+//! partition is started anew, with growing pauses, while the lease lives: the process goes on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use florin_journal::{PartitionId, Provider};
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+
+use crate::placement::{self, Lease, Placement};
+use crate::service::{self, Serving};
+use crate::{Processor, processor};
+
+/// The group in which processors share the partitions.
+pub const GROUP: &str = "processor";
+
+/// First and longest pause before a partition that failed is started anew.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// How long a partition must have run for the pause to begin short again.
+const GOOD: Duration = Duration::from_secs(30);
+
+/// Settings of [`Owner::run`].
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Of each partition's loop. A directory for snapshots is this process's own; without one, and for a partition that
+    /// comes from elsewhere, the journal is folded.
+    pub processor: crate::Options,
+    /// The lease (default 5 s).
+    pub ttl: Duration,
+    /// Replicas of the placement's bucket, if it has to be made (default 1).
+    pub replicas: usize,
+    /// What people should see of this process beside its lease: a host, a name.
+    pub label: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { processor: crate::Options::default(), ttl: placement::TTL, replicas: 1, label: String::new() }
+    }
+}
+
+/// Why processors cannot be run here. What happens to a partition later is logged, and tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The group of processors cannot be joined.
+    #[error("the processors cannot be joined")]
+    Placement(#[from] placement::Error),
+}
+
+/// Runs the partitions of a ledger that fall to this process.
+pub struct Owner;
+
+/// Why one partition ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Processor(#[from] processor::Error),
+    #[error(transparent)]
+    Service(#[from] service::Error),
+}
+
+impl Owner {
+    /// Joins the processors of the ledger `name` and runs what falls to this process, until `shutdown` resolves; then
+    /// answers what is in, writes it, and frees its leases at once.
+    ///
+    /// `client` is of the same servers as the provider's; must be called within a tokio runtime with time.
+    pub async fn run<P: Provider>(
+        provider: P,
+        client: async_nats::Client,
+        name: &str,
+        options: Options,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), Error> {
+        let settings = placement::Settings {
+            ttl: options.ttl,
+            replicas: options.replicas,
+            label: options.label.clone(),
+            confirmed: true,
+            ..placement::Settings::new(name, GROUP, provider.ledger().partitions)
+        };
+        let placement = Placement::join_with(client.clone(), settings).await?;
+        let mut held = placement.held();
+        let mut owned = Owned { tasks: JoinSet::new(), stops: BTreeMap::new() };
+        let start = |owned: &mut Owned, partition: u16| {
+            let (stop, stopped) = watch::channel(false);
+            let lease = placement.lease(partition);
+            let task =
+                own(provider.clone(), client.clone(), name.to_owned(), partition, options.clone(), lease, stopped);
+            owned.tasks.spawn(task);
+            owned.stops.insert(partition, stop);
+        };
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            let now = held.borrow_and_update().clone();
+            for (_, stop) in owned.stops.iter().filter(|(partition, _)| !now.contains(partition)) {
+                stop.send_replace(true);
+            }
+            let gained: BTreeSet<u16> = now.into_iter().filter(|slot| !owned.stops.contains_key(slot)).collect();
+            for partition in gained {
+                start(&mut owned, partition);
+            }
+            tokio::select! {
+                () = &mut shutdown => break,
+                // The sender lives as long as the placement.
+                _ = held.changed() => {}
+                Some(ended) = owned.tasks.join_next() => owned.ended(ended, &placement),
+            }
+        }
+        let leaving = placement.leaving();
+        for stop in owned.stops.values() {
+            stop.send_replace(true);
+        }
+        let ending = async {
+            while let Some(ended) = owned.tasks.join_next().await {
+                owned.ended(ended, &placement);
+            }
+        };
+        tokio::join!(ending, leaving);
+        Ok(())
+    }
+}
+
+/// What runs here.
+struct Owned {
+    tasks: JoinSet<u16>,
+    stops: BTreeMap<u16, watch::Sender<bool>>,
+}
+
+impl Owned {
+    fn ended(&mut self, ended: Result<u16, JoinError>, placement: &Placement) {
+        match ended {
+            Ok(partition) => {
+                self.stops.remove(&partition);
+                placement.released(partition);
+            }
+            Err(error) => {
+                // Which one it was is found by who is gone: its receiver is.
+                tracing::error!(%error, "a partition's task broke down");
+                self.stops.retain(|partition, stop| {
+                    let there = stop.receiver_count() > 0;
+                    if !there {
+                        placement.released(*partition);
+                    }
+                    there
+                });
+            }
+        }
+    }
+}
+
+/// Runs a partition, again and again, until told to stop.
+async fn own<P: Provider>(
+    provider: P,
+    client: async_nats::Client,
+    name: String,
+    partition: u16,
+    options: Options,
+    lease: Lease,
+    mut stopped: watch::Receiver<bool>,
+) -> u16 {
+    let mut pause = PAUSE.0;
+    while !*stopped.borrow() {
+        let begun = Instant::now();
+        let ran = once(&provider, &client, &name, partition, &options, &lease, &mut stopped).await;
+        match ran {
+            Ok(()) => continue,
+            Err(error) => {
+                let reason = crate::error::chain(&error);
+                tracing::warn!(partition, reason, "a partition has stopped here: it is started anew while it is held");
+            }
+        }
+        pause = if begun.elapsed() > GOOD { PAUSE.0 } else { (pause * 2).min(PAUSE.1) };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stopped.wait_for(|stop| *stop) => {}
+        }
+    }
+    partition
+}
+
+/// Runs a partition once: `Ok` when told to stop.
+async fn once<P: Provider>(
+    provider: &P,
+    client: &async_nats::Client,
+    name: &str,
+    partition: u16,
+    options: &Options,
+    lease: &Lease,
+    stopped: &mut watch::Receiver<bool>,
+) -> Result<(), Ended> {
+    let starting =
+        Processor::start_if(provider.clone(), [PartitionId(partition)], options.processor.clone(), || lease.lives());
+    let (handle, mut running) = tokio::select! {
+        started = starting => started?,
+        _ = stopped.wait_for(|stop| *stop) => return Ok(()),
+    };
+    let serving = Serving::start(client.clone(), name, partition, handle, Some(lease.clone())).await;
+    let serving = match serving {
+        Ok(serving) => serving,
+        Err(error) => {
+            // The cause is what is told; the loop was idle.
+            let _ = running.stop().await;
+            return Err(error.into());
+        }
+    };
+    tracing::info!(partition, "a partition is run here");
+    let failed = tokio::select! {
+        failed = running.failed() => Some(failed),
+        _ = stopped.wait_for(|stop| *stop) => None,
+    };
+    serving.stop().await;
+    let ended = running.stop().await;
+    match failed {
+        Some(failed) => Err(failed.into()),
+        None => {
+            tracing::info!(partition, "a partition is no longer run here");
+            Ok(ended?)
+        }
+    }
+}
