@@ -38,8 +38,14 @@ pub(crate) enum Command {
     /// Look after the views.
     #[command(subcommand, after_help = "Example: florin views rebuild --data /var/lib/florin")]
     Views(Views),
-    /// Mint an API key: prints the key once, and the lines for the configuration.
-    #[command(subcommand, after_help = "Example: florin token dashboard --company acme")]
+    /// Mint an API key, or a token for development, and the lines for the configuration.
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  florin token dashboard --company acme
+  florin token keys --company acme --out acme.key
+  florin token mobile --company acme --user carol --key acme.key"
+    )]
     Token(Token),
     /// Look after the configuration.
     #[command(subcommand, after_help = "Example: florin config check florin.toml")]
@@ -123,6 +129,43 @@ Stop the server first: views are rebuilt by the process that owns the data direc
     },
 }
 
+const BAAS: &str = "\
+Examples:
+  florin token baas --company acme --key acme.key
+  florin token baas --company acme --user 1:0xf1021f1021f1021f1021f1021f1021f1021f1021 --key acme.key --expires 10m
+
+For development: in production the company's own issuer signs its tokens.";
+
+const MOBILE: &str = "\
+Examples:
+  florin token mobile --company acme --user carol --key acme.key
+  curl -H \"Authorization: Bearer $(florin token mobile --company acme --user carol --key acme.key)\" …
+
+For development: in production the company's own issuer signs its tokens.";
+
+/// What a token says, beside whom it is for.
+#[derive(Debug, Args)]
+pub(crate) struct Grant {
+    /// The company, as in the ops API.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) company: String,
+    /// The key to sign with: PEM of an Ed25519 or RSA private key, or a secret of 32 bytes or more (HS256).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// How long it is good, such as 10m, 1h, 7d; at most 366d.
+    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = humantime::parse_duration)]
+    pub(crate) expires: std::time::Duration,
+    /// Who issues it, its `iss` [default: the company].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) issuer: Option<String>,
+    /// For whom it is, its `aud`; tokens.audience of the server.
+    #[arg(long, value_name = "NAME", default_value = "florin")]
+    pub(crate) audience: String,
+    /// Id of the key, its `kid`.
+    #[arg(long, value_name = "ID")]
+    pub(crate) kid: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Token {
     /// A key for the dashboard API, for one company.
@@ -136,6 +179,41 @@ A company may have several keys, so that one can be replaced without a gap.")]
         /// The company that the key acts for, as in the ops API.
         #[arg(long, value_name = "NAME")]
         company: String,
+    },
+    /// A token for the BaaS API: for any user of the company, or for one.
+    #[command(after_help = BAAS)]
+    Baas {
+        #[command(flatten)]
+        grant: Grant,
+        /// The only user it is for, as CHAIN:ADDRESS in lower case; left out: any user of the company.
+        #[arg(long, value_name = "CHAIN:ADDRESS")]
+        user: Option<String>,
+    },
+    /// A token for the mobile API, for one user.
+    #[command(after_help = MOBILE)]
+    Mobile {
+        #[command(flatten)]
+        grant: Grant,
+        /// The company's id of its user.
+        #[arg(long, value_name = "USER")]
+        user: String,
+    },
+    /// An Ed25519 key pair for signing tokens: two new files, and the lines for the configuration.
+    #[command(after_help = "\
+Examples:
+  florin token keys --company acme --out acme.key      writes acme.key (0600) and acme.key.pub
+
+The server needs acme.key.pub alone; acme.key stays with who issues tokens. Files that exist are never replaced.")]
+    Keys {
+        /// The company that its tokens are for.
+        #[arg(long, value_name = "NAME")]
+        company: String,
+        /// Who issues them, their `iss` [default: the company].
+        #[arg(long, value_name = "NAME")]
+        issuer: Option<String>,
+        /// File for the private key; the public key is beside it, with .pub behind its name.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
     /// A key for the ops API.
     #[command(after_help = "\

@@ -154,6 +154,9 @@ fn every_command_has_help_with_an_example() {
         &["token"],
         &["token", "dashboard"],
         &["token", "ops"],
+        &["token", "baas"],
+        &["token", "mobile"],
+        &["token", "keys"],
         &["config"],
         &["config", "check"],
     ] {

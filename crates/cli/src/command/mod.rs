@@ -1,5 +1,6 @@
 //! One command per file.
 
+pub(crate) mod bearer;
 pub(crate) mod config;
 pub(crate) mod ledger;
 pub(crate) mod token;

@@ -3,6 +3,7 @@
 use florin_gateway::http::keys::KeyHash;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::bearer;
 use crate::args::Token;
 use crate::failure::{Exit, Failure};
 
@@ -25,6 +26,11 @@ pub(crate) fn run(token: &Token) -> Result<(), Failure> {
     let (api, owner, name) = match token {
         Token::Dashboard { company } => ("dashboard", "company", company),
         Token::Ops { name } => ("ops", "name", name),
+        Token::Baas { grant, user } => return bearer::token(grant, user.as_deref()),
+        Token::Mobile { grant, user } => return bearer::token(grant, Some(user)),
+        Token::Keys { company, issuer, out } => {
+            return bearer::keys(company, issuer.as_deref().unwrap_or(company), out);
+        }
     };
     if name.is_empty() || name.len() > 64 || name.contains(char::is_control) {
         return Err(Failure::new(Exit::Usage, format!("--{owner} must be 1 to 64 bytes without control characters")));

@@ -6,6 +6,7 @@
 pub(crate) mod nats;
 mod reader;
 mod schema;
+mod secure_page;
 mod tokens;
 
 use std::net::SocketAddr;
@@ -36,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) mobile: florin_gateway::dialects::mobile::Settings,
     /// Who may sign tokens for the BaaS and the mobile API.
     pub(crate) tokens: florin_gateway::http::tokens::Settings,
+    /// `None`: no secure card page.
+    pub(crate) secure_page: Option<florin_gateway::secure_page::Settings>,
     pub(crate) ops: Ops,
     pub(crate) settlement: Settlement,
     pub(crate) issuer: Issuer,

@@ -66,7 +66,8 @@ fn inbox_prefix(text: &str) -> Result<String, String> {
         !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
     };
     let fits = text.len() <= 64 && text.split('.').all(token);
-    fits.then(|| text.to_owned()).ok_or_else(|| format!("must be words of a subject such as \"_INBOX_gateway\", not {text:?}"))
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| format!("must be words of a subject such as \"_INBOX_gateway\", not {text:?}"))
 }
 
 pub(super) fn read(reader: &Reader<'_>, section: &Section<'_>) -> Nats {

@@ -226,6 +226,37 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A list of texts that `convert` takes, each mistake at its own place. A variable has them with commas between them.
+    pub(super) fn texts<T>(&self, key: &'static str, convert: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        let Some(given) = self.given(key) else {
+            return Vec::new();
+        };
+        let mut read = Vec::new();
+        match &given {
+            Given::File(value) => {
+                let Some(entries) = value.get_ref().as_array() else {
+                    return self.wrong(&given, key, "must be a list such as [\"…\", \"…\"]", read);
+                };
+                for entry in entries.iter() {
+                    match entry.get_ref().as_str().map(&convert) {
+                        Some(Ok(item)) => read.push(item),
+                        Some(Err(what)) => self.wrong(&Given::File(entry), key, &what, ()),
+                        None => self.wrong(&Given::File(entry), key, "must be texts in quotes", ()),
+                    }
+                }
+            }
+            Given::Variable(_, text) => {
+                for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+                    match convert(entry) {
+                        Ok(item) => read.push(item),
+                        Err(what) => self.wrong(&given, key, &what, ()),
+                    }
+                }
+            }
+        }
+        read
+    }
+
     /// A text that must be there and that `convert` takes.
     pub(super) fn required<T>(&self, key: &'static str, convert: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         if self.given(key).is_none() {
@@ -233,6 +264,13 @@ impl<'a> Section<'a> {
             return None;
         }
         self.parsed(key, None, |text| convert(text).map(Some))
+    }
+
+    /// Complains about the value of `key`, if it is there.
+    pub(super) fn complain(&self, key: &'static str, what: &str) {
+        if let Some(given) = self.given(key) {
+            self.wrong(&given, key, what, ());
+        }
     }
 
     /// Complains that `key` is not there.

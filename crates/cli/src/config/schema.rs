@@ -10,13 +10,13 @@ use secrecy::SecretString;
 
 use super::nats;
 use super::reader::{Reader, Section};
-use super::tokens;
 use super::{
     CardApi, Checked, Config, Dashboard, Gateway, Issuer, Key, Ledger, Limits, Log, LogFormat, Ops, PARTITIONS_MAX, Processor,
     Sandbox, Secrets, Serve, Settlement, Views,
 };
+use super::{secure_page, tokens};
 
-const SECTIONS: [&str; 16] = [
+const SECTIONS: [&str; 17] = [
     "serve",
     "nats",
     "log",
@@ -28,6 +28,7 @@ const SECTIONS: [&str; 16] = [
     "dashboard",
     "mobile",
     "tokens",
+    "secure_page",
     "ops",
     "settlement",
     "issuer",
@@ -58,6 +59,7 @@ pub(super) fn read(text: &str, environment: BTreeMap<String, String>) -> Checked
             dashboard: Dashboard { keys: keys(&section("dashboard"), "company") },
             mobile: mobile(&section("mobile")),
             tokens: tokens::read(&section("tokens")),
+            secure_page: secure_page::read(&section("secure_page")),
             ops: Ops { keys: keys(&section("ops"), "name") },
             settlement: settlement(&section("settlement")),
             issuer: issuer(&reader, &section("issuer")),

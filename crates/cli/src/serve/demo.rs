@@ -166,6 +166,9 @@ impl Demo {
         config.ops.keys.push(key(COMPANY, &document.ops));
         config.sandbox.keys.push(key(COMPANY, &document.sandbox));
         config.tokens.keys.push(self.key.clone());
+        if config.secure_page.is_none() {
+            config.secure_page = Some(secure_page(&document.mobile.base_url));
+        }
     }
 
     /// Policy, users and funds, as far as they are not there.
@@ -219,8 +222,8 @@ The same is in {}.
 
 Try:
   curl -s {base_url}/users/alice/cards -H 'Authorization: Bearer {api_key}' -H 'Content-Type: application/json' -d '{{\"cardName\": \"Travel\", \"initialBalance\": 100.00}}'
-  curl -s {base_url}/users/alice/cards -H 'Authorization: Bearer {api_key}'
-  curl -s {}/trial-balance -H 'Authorization: Bearer {}'
+  curl -s {}/api/v2/user -H 'Authorization: Bearer {}' -H 'X-User-Address: {}' -H 'X-Chain-Id: {}'
+  curl -s {}/api/v1/cards -H 'Authorization: Bearer {}'
 ",
             baas.base_url,
             mobile.base_url,
@@ -229,8 +232,12 @@ Try:
             sandbox.base_url,
             sandbox.api_key,
             self.file.display(),
-            ops.base_url,
-            ops.api_key,
+            baas.base_url,
+            baas.access_token,
+            baas.user_address,
+            baas.chain_id,
+            mobile.base_url,
+            mobile.access_token,
         )
     }
 }
@@ -330,6 +337,19 @@ async fn told(answer: Response) -> Result<(StatusCode, String), reqwest::Error> 
 fn retry_after(answer: &Response) -> Duration {
     let told = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     told.map_or(Duration::from_secs(1), Duration::from_secs).min(WAIT_MAX)
+}
+
+/// The secure page beside the mobile API, in a frame of any page of this machine.
+fn secure_page(mobile: &str) -> florin_gateway::secure_page::Settings {
+    use florin_gateway::secure_page::{SHOWN_FOR, Settings, TOKEN_FOR};
+
+    let origins = ["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"];
+    Settings {
+        base_url: mobile.strip_suffix("/mobile").unwrap_or(mobile).to_owned(),
+        allowed_origins: origins.iter().filter_map(|origin| origin.parse().ok()).collect(),
+        token_for: TOKEN_FOR,
+        shown_for: SHOWN_FOR,
+    }
 }
 
 fn mint(api: &str) -> Result<String, Failure> {

@@ -22,9 +22,9 @@ const GOOD_FOR: Duration = Duration::from_hours(30 * 24);
 pub(super) struct Baas {
     pub(super) base_url: String,
     /// A company token: for every user of the demo's company.
-    access_token: String,
-    user_address: String,
-    chain_id: String,
+    pub(super) access_token: String,
+    pub(super) user_address: String,
+    pub(super) chain_id: String,
 }
 
 /// What scripts need for the mobile API.
@@ -32,7 +32,7 @@ pub(super) struct Baas {
 pub(super) struct Mobile {
     pub(super) base_url: String,
     /// A user token.
-    access_token: String,
+    pub(super) access_token: String,
 }
 
 /// Both, what they are verified with, and what they are signed with.

@@ -26,12 +26,7 @@ pub(crate) struct Routers {
 }
 
 /// The routers of these roles.
-pub(super) fn of(
-    config: &Config,
-    roles: &Roles,
-    ports: Ports,
-    metrics: PrometheusHandle,
-) -> Result<Routers, Failure> {
+pub(super) fn of(config: &Config, roles: &Roles, ports: Ports, metrics: PrometheusHandle) -> Result<Routers, Failure> {
     let with_sandbox = ports.sandbox.is_some();
     let gateway = Gateway::new(ports, settings(config));
     let inbound = match &config.issuer {
@@ -72,6 +67,7 @@ fn settings(config: &Config) -> Settings {
     Settings {
         dashboard_keys: keys(&config.dashboard.keys),
         tokens: config.tokens.clone(),
+        secure_page: config.secure_page.clone(),
         mobile: config.mobile,
         rates: rates(&config.limits),
         settlement_wait: Duration::from_millis(gateway.settlement_wait_ms),
