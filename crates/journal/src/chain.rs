@@ -54,6 +54,16 @@ impl Chain {
         })
     }
 
+    /// The ledger.
+    pub fn ledger(&self) -> LedgerId {
+        self.ledger
+    }
+
+    /// The partition.
+    pub fn partition(&self) -> PartitionId {
+        self.partition
+    }
+
     /// Index of the record that comes next.
     pub fn next_index(&self) -> u64 {
         self.range.count()
@@ -62,6 +72,11 @@ impl Chain {
     /// Term of the last record.
     pub fn term(&self) -> u64 {
         self.term
+    }
+
+    /// Nonce of the term's claimant; zero before the first claim.
+    pub fn nonce(&self) -> [u8; 16] {
+        self.nonce
     }
 
     /// Last time of the last record, ms.

@@ -84,6 +84,17 @@ pub enum Corruption {
     /// A genesis that is not first, or a first record that is not genesis.
     #[error("genesis out of place")]
     Genesis,
+    /// A stream without a message that it must have.
+    #[error("message {found} where {expected} follows in the stream: messages were deleted")]
+    Gap {
+        /// Sequence that follows.
+        expected: u64,
+        /// Sequence found.
+        found: u64,
+    },
+    /// A record that would extend a term which a deposed writer's message had closed.
+    #[error("a record of term {0}, which was closed: only a higher claim may follow")]
+    Closed(u64),
     /// A proof that does not lead to the root.
     #[error("proof does not lead to the root")]
     Proof,

@@ -109,6 +109,29 @@ pub enum Error {
         /// Counted from 1.
         line: usize,
     },
+    /// NATS did not do what was asked, for as long as the settings are patient; if a writer said it, the writer is dead.
+    #[error(
+        "nats failed while {doing}: see that its servers run, that the stream has a leader and that this account may use it, then try again"
+    )]
+    Nats {
+        /// What was being done.
+        doing: &'static str,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server or a stream is not what a ledger needs; every deviation with what to do.
+    #[error("{0}")]
+    Unfit(String),
+    /// A stream holds something already.
+    #[error("stream {0} already exists: a ledger is only created under a name without streams")]
+    Exists(String),
+    /// Not a ledger's name.
+    #[error("{0:?} is not a ledger's name: 1 to 32 of a-z, 0-9 and -")]
+    Name(String),
+    /// A restored journal lacks partitions.
+    #[error("partition {0} is not among the restored records: nothing was finished; restore all into an empty target")]
+    Unrestored(PartitionId),
     /// The operating system gave no random bytes.
     #[error("no randomness from the operating system")]
     Random(#[from] getrandom::Error),
@@ -121,6 +144,10 @@ impl Error {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { doing },
             _ => Self::Io { doing, source },
         }
+    }
+
+    pub(crate) fn nats(doing: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Nats { doing, source: source.into() }
     }
 
     pub(crate) fn corrupt(partition: PartitionId, index: u64, reason: Corruption) -> Self {

@@ -19,6 +19,7 @@ pub mod conformance;
 pub mod corruption;
 pub mod embedded;
 pub mod error;
+mod fate;
 pub mod genesis;
 pub mod hash;
 pub mod head;
@@ -27,9 +28,11 @@ pub mod ids;
 mod lanes;
 pub mod merkle;
 pub mod mmr;
+pub mod nats;
 pub mod proof;
 pub mod provider;
 pub mod record;
+pub mod restore;
 #[cfg(feature = "nats-testing")]
 pub mod testing;
 
@@ -45,6 +48,7 @@ pub use header::{HEADER_BYTES, Kind};
 pub use ids::{LedgerId, PartitionId};
 pub use provider::{Provider, Reader, Writer};
 pub use record::{Loose, Record, verify_record};
+pub use restore::Restore;
 
 /// Largest record, header included: 1 MiB less 8 KiB, so that one fits a message of a stock NATS server.
 pub const RECORD_BYTES_MAX: usize = (1 << 20) - (8 << 10);

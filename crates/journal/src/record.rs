@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::header::Header;
 use crate::{Corruption, HEADER_BYTES, Hash, Head, Kind, LedgerId, PartitionId, merkle};
@@ -12,7 +13,7 @@ use crate::{Corruption, HEADER_BYTES, Hash, Head, Kind, LedgerId, PartitionId, m
 pub struct Loose {
     header: Header,
     hash: Hash,
-    bytes: Arc<Vec<u8>>,
+    bytes: Bytes,
 }
 
 /// A record in its place: it also extends the one before. Cheap to clone; derefs to [`Loose`] for its contents.
@@ -30,7 +31,8 @@ pub fn verify_record(bytes: &[u8]) -> Result<Loose, Corruption> {
 
 impl Loose {
     /// [`verify_record`] without a copy.
-    pub fn decode(bytes: Vec<u8>) -> Result<Self, Corruption> {
+    pub fn decode(bytes: impl Into<Bytes>) -> Result<Self, Corruption> {
+        let bytes = bytes.into();
         let (header, hash) = Header::decode(&bytes)?;
         let (have, need) = (bytes.len() as u64, header.record_bytes() as u64);
         if have < need {
@@ -42,7 +44,7 @@ impl Loose {
         if merkle::root(&bytes[HEADER_BYTES..], header.count)? != header.entries {
             return Err(Corruption::Root);
         }
-        Ok(Self { header, hash, bytes: Arc::new(bytes) })
+        Ok(Self { header, hash, bytes })
     }
 
     /// Fills in what the buffer determines (lengths, entries root), writes the header into the room in front.
@@ -53,7 +55,7 @@ impl Loose {
         header.body_bytes = u32::try_from(body.len()).map_err(|_| Corruption::Body)?;
         header.entries = merkle::root(body, header.count)?;
         let hash = header.encode(room);
-        Ok(Self { header, hash, bytes: Arc::new(buffer) })
+        Ok(Self { header, hash, bytes: buffer.into() })
     }
 
     /// Every header field.
@@ -126,13 +128,18 @@ impl Loose {
         &self.bytes
     }
 
+    /// [`bytes`](Self::bytes) shared, not copied.
+    pub(crate) fn shared(&self) -> Bytes {
+        self.bytes.clone()
+    }
+
     pub(crate) fn body(&self) -> &[u8] {
         &self.bytes[HEADER_BYTES..]
     }
 
     /// Memory held, for bounds.
     pub(crate) fn held(&self) -> usize {
-        self.bytes.capacity() + size_of::<Record>()
+        self.bytes.len() + size_of::<Record>()
     }
 }
 

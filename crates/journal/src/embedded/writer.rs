@@ -10,31 +10,8 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::Shared;
 use super::partition::Partition;
-use crate::{Batch, Error, Head, IN_FLIGHT_MAX, PartitionId, SignedHead, Writer};
-
-/// Why a writer is finished, once it is.
-#[derive(Clone, Debug)]
-enum Fate {
-    Deposed(PartitionId),
-    Dead(String),
-}
-
-impl Fate {
-    fn of(error: &Error) -> Self {
-        match error {
-            Error::Deposed(partition) => Self::Deposed(*partition),
-            Error::Dead(reason) => Self::Dead(reason.clone()),
-            other => Self::Dead(other.to_string()),
-        }
-    }
-
-    fn error(&self) -> Error {
-        match self {
-            Self::Deposed(partition) => Error::Deposed(*partition),
-            Self::Dead(reason) => Error::Dead(reason.clone()),
-        }
-    }
-}
+use crate::fate::Fate;
+use crate::{Batch, Error, Head, IN_FLIGHT_MAX, SignedHead, Writer};
 
 /// Writer of the embedded provider. Dropping it waits until what was submitted is written.
 pub struct EmbeddedWriter {

@@ -1,0 +1,4 @@
+//! The NATS provider: the contract, and stories of servers and writers that die.
+
+mod conformance;
+mod support;
