@@ -19,6 +19,7 @@ pub mod conformance;
 pub mod corruption;
 pub mod embedded;
 pub mod error;
+pub mod export;
 mod fate;
 pub mod genesis;
 pub mod hash;

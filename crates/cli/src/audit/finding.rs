@@ -65,6 +65,10 @@ impl Finding {
             Corruption::Term { .. } => ("term", "the term of the last claim, or a claim with a higher one"),
             Corruption::Nonce => ("nonce", "the claimant's nonce"),
             Corruption::Time { .. } => ("time", "a time not before the last record's"),
+            Corruption::Gap { expected, found } => {
+                return Self::new("stream-gap", format!("message {expected}"), format!("message {found}"));
+            }
+            Corruption::Closed(_) => ("closed-term", "a higher claim, for the term was closed"),
             Corruption::Genesis => ("genesis", "the genesis of this ledger's partition"),
             Corruption::Proof => ("proof", "a path that leads to the root"),
         };

@@ -17,11 +17,12 @@ mod layout;
 mod partition;
 mod reader;
 mod recover;
+mod restore;
 mod ring;
 mod segment;
 mod writer;
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,6 +34,7 @@ pub use disk::{Disk, Os};
 use heads::Heads;
 use partition::Partition;
 pub use reader::EmbeddedReader;
+pub use restore::EmbeddedRestore;
 use segment::Segment;
 pub use writer::EmbeddedWriter;
 
@@ -75,47 +77,23 @@ struct Publishing {
 impl Embedded {
     /// Writes genesis to every partition, partition 0 first, in `dir`, which is made if need be. Refuses a directory
     /// that already holds anything.
-    #[allow(clippy::needless_pass_by_value, reason = "keys are handed over")]
     pub fn create(dir: &Path, partitions: u16, signing: SigningKey) -> Result<Ledger, Error> {
         if partitions == 0 {
             return Err(Error::NoPartitions);
         }
-        let failed = |error| Error::io("creating a ledger", error);
-        fs::create_dir_all(dir).map_err(failed)?;
-        if fs::read_dir(dir).map_err(failed)?.next().is_some() {
-            return Err(Error::NotEmpty { path: dir.to_owned() });
-        }
-        let _lock = lock(dir, true)?;
+        let mut restore = EmbeddedRestore::start(dir, signing)?;
         let mut id = LedgerId([0; 16]);
         getrandom::fill(&mut id.0)?;
         let mut first = Hash::ZERO;
-        let mut heads = Vec::new();
         for partition in (0..partitions).map(PartitionId) {
-            let record =
-                genesis(id, partition, partitions, first).map_err(|reason| Error::corrupt(partition, 0, reason))?;
-            let mut chain = crate::Chain::new(id, partition);
-            let record = chain.push(record).map_err(|reason| Error::corrupt(partition, 0, reason))?;
-            let place = layout::partition(dir, partition);
-            fs::create_dir(&place).map_err(failed)?;
-            let segment = Segment::create(partition, 0, &layout::segment(&place, 0))?;
-            Os.write(&segment.file, record.bytes(), 0).and_then(|()| segment.file.sync_all()).map_err(failed)?;
-            layout::sync_dir(&place)?;
+            let record = genesis(id, partition, partitions, first);
+            let record = record.map_err(|reason| Error::corrupt(partition, 0, reason))?;
             if partition.0 == 0 {
                 first = record.hash();
             }
-            heads.push(SignedHead::sign(id, partition, record.head(), &signing));
+            restore.record(record)?;
         }
-        layout::sync_dir(dir)?;
-        // Last: without this file a directory is an unfinished ledger.
-        let mut published = Heads::create(dir)?;
-        for head in &heads {
-            published.publish(head)?;
-        }
-        layout::sync_dir(dir)?;
-        if let Some(parent) = dir.parent().filter(|parent| parent.is_dir()) {
-            layout::sync_dir(parent)?;
-        }
-        Ok(Ledger { id, partitions, genesis: first })
+        restore.done()
     }
 
     /// Opens a ledger as its only process, and checks it against the heads it signed.
