@@ -20,6 +20,7 @@ pub mod master;
 pub mod pan;
 mod people;
 pub mod sealed;
+mod sealing;
 mod shreds;
 mod vault;
 
@@ -28,6 +29,7 @@ pub use error::Error;
 pub use master::MasterKey;
 pub use people::Person;
 pub use sealed::MAX_PLAINTEXT;
+pub use sealing::Sealing;
 pub use vault::Vault;
 
 /// A user's account, as the ledger knows it: 16 bytes that say nothing about the person.
