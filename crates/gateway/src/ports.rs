@@ -9,6 +9,7 @@ use florin_issuer::{Issuer, Sandbox};
 use florin_processor::Handle;
 use florin_projector::Views;
 use florin_vault::Vault;
+use secrecy::SecretString;
 use thiserror::Error;
 
 /// Everything behind the gateway. Cheap to clone.
@@ -24,6 +25,8 @@ pub struct Ports {
     pub issuer: Arc<dyn Issuer>,
     /// What settlement gave up; `None` where no settlement runs in this process.
     pub dead_letters: Option<Arc<dyn DeadLetters>>,
+    /// Webhooks; `None` where none run in this process.
+    pub webhooks: Option<Arc<dyn Webhooks>>,
     /// The sandbox issuer, where that is the issuer.
     pub sandbox: Option<Arc<Sandbox>>,
     /// Who follows the journal, and how far behind it is.
@@ -66,6 +69,104 @@ pub trait DeadLetters: Send + Sync {
     fn retry(&self, id: &str) -> Result<bool, Error>;
     /// Gives one up for good; `false`: there is none of this id.
     fn drop(&self, id: &str) -> Result<bool, Error>;
+}
+
+/// What an endpoint for webhooks is to be.
+#[derive(Clone, Debug)]
+pub struct WebhookOrder {
+    /// The company.
+    pub company: String,
+    /// The base URL.
+    pub url: String,
+    /// Whether it gets webhooks.
+    pub enabled: bool,
+    /// The secret that signs from now on; `None`: as before, or a random one for a new endpoint.
+    pub secret: Option<SecretString>,
+    /// Have a random secret sign from now on.
+    pub rotate: bool,
+}
+
+/// An endpoint for webhooks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookEndpoint {
+    /// The company.
+    pub company: String,
+    /// The base URL.
+    pub url: String,
+    /// `enabled`, `disabled` (by ops) or `gone` (it answered 410).
+    pub state: String,
+    /// How many secrets sign: two while one is replaced.
+    pub secrets: usize,
+    /// When it was last set, ms since 1970.
+    pub changed_ms: u64,
+    /// How far its webhooks are taken in, by partition.
+    pub positions: Vec<(u16, Position)>,
+    /// Webhooks that are not delivered yet.
+    pub waiting: usize,
+    /// Dead letters.
+    pub dead: usize,
+    /// When one was last delivered, ms since 1970.
+    pub delivered_ms: Option<u64>,
+    /// What went wrong last, and when, ms since 1970.
+    pub failed: Option<(String, u64)>,
+    /// The oldest undelivered and the last delivered webhooks, some of each.
+    pub deliveries: Vec<Webhook>,
+}
+
+/// A webhook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// Its `webhook-id`.
+    pub id: String,
+    /// The path behind the base URL.
+    pub path: &'static str,
+    /// The card it tells of.
+    pub card: CardId,
+    /// Where the event stands.
+    pub at: (u16, Position),
+    /// `waiting`, `failing`, `dead` or `delivered`.
+    pub state: &'static str,
+    /// How often it was tried.
+    pub tries: u32,
+    /// When it is tried next, ms since 1970; `None`: not by itself.
+    pub next_ms: Option<u64>,
+    /// What went wrong the last time; empty: nothing.
+    pub error: String,
+}
+
+/// Why an order about webhooks is not carried out.
+#[derive(Debug, Error)]
+pub enum WebhookFault {
+    /// The URL will not do; says what it must be.
+    #[error("the URL {0}")]
+    Url(String),
+    /// The secret is none.
+    #[error("the secret is none")]
+    Secret,
+    /// There is no such endpoint or webhook.
+    #[error("there is no such endpoint or webhook")]
+    Unknown,
+    /// The endpoint is disabled.
+    #[error("the endpoint is disabled")]
+    Disabled,
+    /// There are as many endpoints as there may be.
+    #[error("there are too many endpoints")]
+    Full,
+    /// It failed.
+    #[error("the webhooks cannot be reached")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The webhooks. Calls may block on a small store.
+pub trait Webhooks: Send + Sync {
+    /// Sets an endpoint; the second value is the secret, if one was made.
+    fn put(&self, order: WebhookOrder) -> Result<(WebhookEndpoint, Option<SecretString>), WebhookFault>;
+    /// All endpoints, by company.
+    fn list(&self) -> Result<Vec<WebhookEndpoint>, WebhookFault>;
+    /// Sends a webhook again, at once.
+    fn resend(&self, id: &str) -> Result<(), WebhookFault>;
+    /// Sends everything again from a position on, by partition.
+    fn replay(&self, company: &str, from: Vec<(u16, Position)>) -> Result<(), WebhookFault>;
 }
 
 /// One follower of one partition.

@@ -1,7 +1,8 @@
 //! Queue consumers: they bring what the engine has decided to the outside, and bring back what came of it.
 //!
 //! Shape: [`settlement`] follows the journal, keeps a [`queue`] of work for the card issuer, calls the issuer and settles;
-//! [`clock`] sends what has fallen due. Both act only by commands: they write no journal and keep no truth.
+//! [`clock`] sends what has fallen due; [`webhooks`] tell companies of their cards, [`mail`] sends appeals on. They act only by
+//! commands: they write no journal and keep no truth.
 //!
 //! Bounds: the queue has a capacity, a call a time-out, an item a number of tries and then a dead letter ([`letters`]).
 //!

@@ -87,6 +87,7 @@ impl Front {
             vault,
             issuer: sandbox.clone(),
             dead_letters: None,
+            webhooks: None,
             sandbox: Some(sandbox),
             preparing: Arc::default(),
         };

@@ -185,6 +185,7 @@ impl Stack {
             vault: vault.clone(),
             issuer: Arc::clone(&line) as _,
             dead_letters: None,
+            webhooks: None,
             sandbox: None,
             followers: Arc::new(views.clone()),
         };

@@ -148,6 +148,7 @@ impl Stack {
             vault,
             issuer: Arc::new(issuer.clone()),
             dead_letters: Some(Arc::new(OneLetter::default())),
+            webhooks: None,
             sandbox: Some(Arc::new(issuer)),
             followers: Arc::new(views),
         };

@@ -47,7 +47,8 @@ impl At {
             .ok_or_else(|| Problem::field("X-Florin-Position", Fault::Form("a position as an answer gave it")))
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads `<partition>-<index>.<entry>`.
+    pub fn parse(text: &str) -> Option<Self> {
         let digits = |text: &str| (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then_some(());
         let (partition, rest) = text.split_once('-')?;
         let (index, entry) = rest.split_once('.')?;

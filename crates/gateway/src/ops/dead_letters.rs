@@ -88,7 +88,7 @@ async fn blocking<T: Send + 'static>(
     ask: impl FnOnce(&dyn DeadLetters) -> Result<T, ports::Error> + Send + 'static,
 ) -> Result<T, Failure> {
     let letters = call.desk.ports().dead_letters.as_ref().map(Arc::clone);
-    let letters = letters.ok_or(Failure::not_here("No settlement runs in this process."))?;
+    let letters = letters.ok_or(Failure::not_here("No settlement and no webhooks run in this process."))?;
     let asked = tokio::task::spawn_blocking(move || ask(&*letters)).await;
     let asked = asked.map_err(|error| Problem::internal("a question broke off", &error))?;
     asked.map_err(|error| Problem::internal("dead letters cannot be had", &error).into())

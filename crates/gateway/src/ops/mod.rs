@@ -17,6 +17,7 @@ pub mod requests;
 #[cfg(test)]
 mod tests;
 pub mod users;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -75,6 +76,9 @@ fn routes() -> Router<Desk> {
         .route("/appeals/{id}/{decision}", post(requests::decide_appeal))
         .route("/dead-letters", get(dead_letters::list))
         .route("/dead-letters/{id}/{action}", post(dead_letters::decide))
+        .route("/webhooks", get(webhooks::list))
+        .route("/webhooks/{of}", put(webhooks::put))
+        .route("/webhooks/{of}/{action}", post(webhooks::act))
         .route("/trial-balance", get(ledger::trial_balance))
         .route("/followers", get(ledger::followers))
         .route("/processors", get(ledger::processors))

@@ -9,7 +9,7 @@ use utoipa::{
     },
 };
 
-use super::{cards, dead_letters, ledger, policy, requests, users};
+use super::{cards, dead_letters, ledger, policy, requests, users, webhooks};
 use crate::http::plain::ErrorBody;
 
 /// The document.
@@ -22,6 +22,7 @@ use crate::http::plain::ErrorBody;
         cards::card, cards::history, cards::act, cards::pending,
         requests::card_requests, requests::decide_card_request, requests::appeals, requests::decide_appeal,
         dead_letters::list, dead_letters::decide,
+        webhooks::list, webhooks::put, webhooks::resend, webhooks::replay,
         ledger::trial_balance, ledger::followers, ledger::processors, ledger::confirm_clock,
     ),
     components(schemas(ErrorBody)),
@@ -230,6 +231,40 @@ described! {
         id: String,
         /// approve or reject.
         decision: String,
+    }
+    /// Where a company's webhooks go.
+    #[derive(ToSchema)]
+    NewEndpoint {
+        /// Base URL, https, of a public host unless the configuration allows others.
+        #[schema(example = "https://hooks.example.com/florin")]
+        url: String,
+        /// Whether webhooks are sent there; absent: yes.
+        enabled: Option<bool>,
+        /// `whsec_` and base64; absent: as before, or a random one for a new endpoint.
+        secret: Option<String>,
+        /// Have a new random secret sign; the one before signs beside it for a day. Absent: no.
+        rotate_secret: Option<bool>,
+    }
+    /// From where webhooks are sent again.
+    #[derive(ToSchema)]
+    ReplayFrom {
+        /// A position, `<partition>-<record>.<entry>`, or several with commas; partitions that are not named are left alone.
+        #[schema(example = "0-120.7")]
+        from: String,
+    }
+    /// Of a company.
+    #[derive(IntoParams)]
+    #[into_params(parameter_in = Path)]
+    OfCompany {
+        /// The tenant.
+        company: String,
+    }
+    /// Of a webhook.
+    #[derive(IntoParams)]
+    #[into_params(parameter_in = Path)]
+    OfWebhook {
+        /// Its `webhook-id`.
+        id: String,
     }
     /// Of what is done with a dead letter.
     #[derive(IntoParams)]

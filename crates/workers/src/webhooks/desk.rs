@@ -1,8 +1,10 @@
 //! The desk: what operators ask of the webhooks and order from them.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use florin_engine::ids::{AccountId, CardId, Position};
 use secrecy::SecretString;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{self, mpsc, oneshot};
 
 use super::Error;
 use super::delivery::{Delivery, Kind};
@@ -121,23 +123,49 @@ pub(super) enum Asked {
 
 /// The desk. Cheap to clone; its calls fail with [`Error::Stopped`] where the webhooks do not run.
 #[derive(Clone, Debug)]
-pub struct Desk(mpsc::Sender<Asked>);
+pub struct Desk {
+    orders: mpsc::Sender<Asked>,
+    lags: Lags,
+}
 
-/// What the desk's orders come out of.
-#[derive(Debug)]
-pub struct Inbox(pub(super) mpsc::Receiver<Asked>);
+/// How far each partition was told, as last seen.
+pub(super) type Lags = Arc<Mutex<Vec<Lag>>>;
+
+/// How far the webhooks of a partition are taken in: by the enabled endpoint that is furthest behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lag {
+    /// The partition.
+    pub partition: u16,
+    /// How far.
+    pub position: Position,
+    /// Records it is behind the journal.
+    pub behind_records: u64,
+}
+
+/// What the desk's orders come out of. Cheap to clone; one [`super::Webhooks::run`] uses it at a time.
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    pub(super) orders: Arc<sync::Mutex<mpsc::Receiver<Asked>>>,
+    pub(super) lags: Lags,
+}
 
 impl Desk {
     /// A desk, and the inbox for [`super::Webhooks::run`].
     pub fn open() -> (Self, Inbox) {
-        let (send, receive) = mpsc::channel(ORDERS_MAX);
-        (Self(send), Inbox(receive))
+        let (orders, receive) = mpsc::channel(ORDERS_MAX);
+        let lags = Lags::default();
+        (Self { orders, lags: Arc::clone(&lags) }, Inbox { orders: Arc::new(sync::Mutex::new(receive)), lags })
     }
 
     async fn ask<T>(&self, asked: impl FnOnce(Reply<T>) -> Asked) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        self.0.send(asked(reply)).await.map_err(|_| Error::Stopped)?;
+        self.orders.send(asked(reply)).await.map_err(|_| Error::Stopped)?;
         answer.await.map_err(|_| Error::Stopped)?
+    }
+
+    /// How far each partition that is looked after here is told, as last seen; does not wait.
+    pub fn lags(&self) -> Vec<Lag> {
+        self.lags.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Sets a company's endpoint. What happens from then on is sent to it; the second value is the secret, if one was made.

@@ -36,7 +36,7 @@ use std::time::Duration;
 use florin_journal::LedgerId;
 
 pub use delivery::{Cursor, Delivery, Kind, Mark};
-pub use desk::{Desk, EndpointShown, Order, Shown};
+pub use desk::{Desk, EndpointShown, Inbox, Lag, Order, Shown};
 pub use embedded::Embedded;
 pub use endpoint::{Endpoint, Seal, State};
 pub use guard::{BadUrl, check_url, is_public};
@@ -45,7 +45,7 @@ pub use office::Webhooks;
 pub use schedule::Schedule;
 pub use signature::{BadSecret, Secret, sign};
 pub use source::{Due, Reached, Source};
-pub use store::{Change, Store};
+pub use store::{Change, Kept, Store};
 
 /// Most companies with an endpoint.
 pub const COMPANIES_MAX: usize = 1_000;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use florin_engine::ids::Position;
@@ -15,7 +15,7 @@ use tokio::time::MissedTickBehavior;
 use super::client::Client;
 use super::courier::{Ask, Courier, Shared, apply};
 use super::delivery::Mark;
-use super::desk::{Asked, EndpointShown, Inbox, Order, Reply};
+use super::desk::{Asked, EndpointShown, Inbox, Lag, Lags, Order, Reply};
 use super::endpoint::{Endpoint, State};
 use super::id::MessageId;
 use super::source::Source;
@@ -70,9 +70,11 @@ impl Webhooks {
             parts: JoinSet::new(),
             held: BTreeSet::new(),
             moved: watch::channel(0).0,
+            lags: inbox.lags,
             stopped,
         };
-        let ended = office.work(inbox, &mut held, shutdown).await;
+        let mut orders = inbox.orders.lock().await;
+        let ended = office.work(&mut orders, &mut held, shutdown).await;
         stop.send_replace(true);
         let mut outcome = ended;
         while let Some(part) = office.parts.join_next().await {
@@ -89,13 +91,14 @@ struct Office<S, T> {
     held: BTreeSet<u16>,
     /// Told on when a source has moved.
     moved: watch::Sender<u64>,
+    lags: Lags,
     stopped: watch::Receiver<bool>,
 }
 
 impl<S: Source, T: Store> Office<S, T> {
     async fn work(
         &mut self,
-        mut inbox: Inbox,
+        orders: &mut mpsc::Receiver<Asked>,
         held: &mut watch::Receiver<BTreeSet<u16>>,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), Error> {
@@ -116,7 +119,7 @@ impl<S: Source, T: Store> Office<S, T> {
             tokio::select! {
                 () = &mut shutdown => return Ok(()),
                 Some(part) = self.parts.join_next() => part??,
-                Some(asked) = inbox.0.recv() => self.answer(asked).await,
+                Some(asked) = orders.recv() => self.answer(asked).await,
                 Ok(()) = held.changed() => {
                     let now = held.borrow_and_update().clone();
                     self.hold(now).await?;
@@ -344,14 +347,18 @@ impl<S: Source, T: Store> Office<S, T> {
         let (waiting, dead) = shown.iter().fold((0, 0), |sum, shown| (sum.0 + shown.waiting, sum.1 + shown.dead));
         metrics::gauge!("florin_webhooks_deliveries", "state" => "waiting").set(waiting as f64);
         metrics::gauge!("florin_webhooks_deliveries", "state" => "dead").set(dead as f64);
+        let mut lags = Vec::new();
         for partition in &self.held {
             let Ok(Some(reached)) = self.shared.source.reached(*partition) else { continue };
             let of = |shown: &EndpointShown| shown.positions.iter().find(|(of, _)| of == partition).map(|(_, at)| *at);
             let enabled = shown.iter().filter(|shown| shown.state == State::Enabled);
-            let behind = enabled.filter_map(of).map(|at| reached.position.index().saturating_sub(at.index())).max();
-            let lag = behind.unwrap_or(0) + self.shared.source.lag(*partition);
+            let position = enabled.filter_map(of).min().unwrap_or(reached.position).min(reached.position);
+            let behind = reached.position.index().saturating_sub(position.index());
+            let lag = behind + self.shared.source.lag(*partition);
+            lags.push(Lag { partition: *partition, position, behind_records: lag });
             metrics::gauge!("florin_webhooks_lag_records", "partition" => partition.to_string()).set(lag as f64);
         }
+        *self.lags.lock().unwrap_or_else(PoisonError::into_inner) = lags;
     }
 }
 
