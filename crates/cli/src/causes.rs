@@ -7,7 +7,7 @@ use florin_journal as journal;
 use florin_processor::{processor, recovery};
 use florin_projector as projector;
 use florin_vault as vault;
-use florin_workers::{queue, settlement};
+use florin_workers::{mail, queue, settlement, webhooks};
 
 use crate::failure::{Exit, Failure};
 
@@ -85,6 +85,40 @@ pub(crate) fn settlement(error: settlement::Error) -> Failure {
     Failure::new(Exit::Stopped, "the settlement stopped itself").advise(advice).because(error)
 }
 
+/// The webhooks' store that cannot be used, or remembers another journal.
+pub(crate) fn webhooks_store(error: webhooks::Error) -> Failure {
+    match error {
+        webhooks::Error::Journal(error) => journal("compare the webhooks with the journal", error),
+        error => Failure::new(Exit::Disk, "cannot use the webhooks' store")
+            .advise("the file is webhooks.redb in the data directory; it has the endpoints and what is not delivered: restore it")
+            .because(error),
+    }
+}
+
+/// Webhooks that stopped themselves while running.
+pub(crate) fn webhooks(error: webhooks::Error) -> Failure {
+    let advice = if full(&error) { SPACE } else { AGAIN };
+    Failure::new(Exit::Stopped, "the webhooks stopped themselves").advise(advice).because(error)
+}
+
+/// The outbox that cannot be used, or remembers another journal.
+pub(crate) fn mail_store(error: mail::Error) -> Failure {
+    match error {
+        mail::Error::Journal(error) => journal("compare the outbox with the journal", error),
+        error => Failure::new(Exit::Disk, "cannot use the outbox")
+            .advise(
+                "move mail.redb in the data directory away: what is not recorded as sent is found again in the journal",
+            )
+            .because(error),
+    }
+}
+
+/// A mail worker that stopped itself while running.
+pub(crate) fn mail(error: mail::Error) -> Failure {
+    let advice = if full(&error) { SPACE } else { AGAIN };
+    Failure::new(Exit::Stopped, "the mail worker stopped itself").advise(advice).because(error)
+}
+
 /// Whether an error of the journal may pass by itself: what it is read from is away, and nothing of it is wrong.
 pub(crate) fn passing(_: &journal::Error) -> bool {
     false
@@ -102,6 +136,16 @@ pub(crate) fn settlement_passing(error: &settlement::Error) -> bool {
 /// Whether an error of the queue may pass by itself.
 fn queue_passing(_: &queue::Error) -> bool {
     false
+}
+
+/// Whether what ended the webhooks may pass by itself.
+pub(crate) fn webhooks_passing(error: &webhooks::Error) -> bool {
+    matches!(error, webhooks::Error::Journal(error) if passing(error))
+}
+
+/// Whether what ended the mail worker may pass by itself.
+pub(crate) fn mail_passing(error: &mail::Error) -> bool {
+    matches!(error, mail::Error::Journal(error) if passing(error))
 }
 
 /// A processor that did not start.

@@ -25,7 +25,8 @@ const MASTER_KEY: &str = "master.key";
 const SIGNING_KEY: &str = "signing.key";
 
 /// What only a ledger leaves behind. Such a file without a ledger means that the ledger was lost.
-const TRACES: [&str; 5] = ["snapshots", "views", "issuer.redb", "settlement.redb", "demo.json"];
+const TRACES: [&str; 7] =
+    ["snapshots", "views", "issuer.redb", "settlement.redb", "webhooks.redb", "mail.redb", "demo.json"];
 
 /// What may lie in a directory that counts as empty: keys put there beforehand, and what is not Florin's doing.
 const HARMLESS: [&str; 5] = [LOCK, LEDGER_UNFINISHED, MASTER_KEY, SIGNING_KEY, "lost+found"];
@@ -169,6 +170,14 @@ impl Data {
 
     pub(crate) fn settlement(&self) -> PathBuf {
         self.root.join("settlement.redb")
+    }
+
+    pub(crate) fn webhooks(&self) -> PathBuf {
+        self.root.join("webhooks.redb")
+    }
+
+    pub(crate) fn mail(&self) -> PathBuf {
+        self.root.join("mail.redb")
     }
 
     pub(crate) fn demo(&self) -> PathBuf {

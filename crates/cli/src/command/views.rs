@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use florin_journal::Provider;
 use florin_journal::embedded::Embedded;
 use florin_projector::{Options, Projector, Views};
 
@@ -10,6 +11,7 @@ use crate::config;
 use crate::data::{Content, Data};
 use crate::failure::{Exit, Failure};
 use crate::progress::Meter;
+use crate::serve::outbound;
 use crate::{causes, serve};
 
 /// Rebuilds the views of a data directory that no server uses.
@@ -32,16 +34,17 @@ pub(crate) fn rebuild(place: &Place) -> Result<(), Failure> {
     Views::discard(&data.views()).map_err(failed)?;
     let records = serve::runtime()?.block_on(async {
         let options = Options { cache_bytes: config.views.cache_mib << 20, ..Options::default() };
-        let (views, _) = Views::open(&data.views(), &journal, options).await?;
+        let (views, _) = Views::open(&data.views(), &journal, options).await.map_err(failed)?;
+        outbound::keep_of(&config, &data, journal.ledger().id, &views).await?;
         let meter = Arc::new(Meter::new("rebuilding the views"));
         let told = Arc::clone(&meter);
         Projector::new(journal, views)
             .on_progress(move |at| told.tell(at.partition, at.applied, at.records))
             .catch_up()
-            .await?;
-        Ok(meter.finish())
-    });
-    let records = records.map_err(failed)?;
+            .await
+            .map_err(failed)?;
+        Ok::<_, Failure>(meter.finish())
+    })?;
     println!("rebuilt the views from {records} records");
     Ok(())
 }

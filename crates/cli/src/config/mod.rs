@@ -4,6 +4,7 @@
 //! a default, so an empty file, or none, is a good one for a first try.
 
 pub(crate) mod nats;
+pub(crate) mod outbound;
 mod reader;
 mod schema;
 mod secure_page;
@@ -41,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) secure_page: Option<florin_gateway::secure_page::Settings>,
     pub(crate) ops: Ops,
     pub(crate) settlement: Settlement,
+    pub(crate) webhooks: outbound::Webhooks,
+    pub(crate) mail: Option<outbound::Mail>,
     pub(crate) issuer: Issuer,
     pub(crate) sandbox: Sandbox,
     pub(crate) secrets: Secrets,

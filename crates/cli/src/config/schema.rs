@@ -9,6 +9,7 @@ use florin_gateway::http::keys::KeyHash;
 use secrecy::SecretString;
 
 use super::nats;
+use super::outbound;
 use super::reader::{Reader, Section};
 use super::{
     CardApi, Checked, Config, Dashboard, Gateway, Issuer, Key, Ledger, Limits, Log, LogFormat, Ops, PARTITIONS_MAX, Processor,
@@ -16,7 +17,7 @@ use super::{
 };
 use super::{secure_page, tokens};
 
-const SECTIONS: [&str; 17] = [
+const SECTIONS: &[&str] = &[
     "serve",
     "nats",
     "log",
@@ -31,6 +32,8 @@ const SECTIONS: [&str; 17] = [
     "secure_page",
     "ops",
     "settlement",
+    "webhooks",
+    "mail",
     "issuer",
     "sandbox",
     "secrets",
@@ -44,7 +47,7 @@ pub(super) fn read(text: &str, environment: BTreeMap<String, String>) -> Checked
     let reader = Reader::new(text, environment);
     let (config, warnings) = {
         let root = reader.parse();
-        reader.only_sections(&root, &SECTIONS);
+        reader.only_sections(&root, SECTIONS);
         let section = |name| reader.section(&root, name);
         let sandbox = section("sandbox");
         let config = Config {
@@ -62,6 +65,8 @@ pub(super) fn read(text: &str, environment: BTreeMap<String, String>) -> Checked
             secure_page: secure_page::read(&section("secure_page")),
             ops: Ops { keys: keys(&section("ops"), "name") },
             settlement: settlement(&section("settlement")),
+            webhooks: outbound::webhooks(&section("webhooks")),
+            mail: outbound::mail(&section("mail")),
             issuer: issuer(&reader, &section("issuer")),
             sandbox: Sandbox {
                 listen: sandbox.parsed("listen", loopback(8082), address),

@@ -8,6 +8,7 @@ use florin_processor::{Handle, Processor};
 use florin_vault::Vault;
 use florin_workers::{Settlement, queue};
 
+use super::outbound::Outbound;
 use super::running::Tasks;
 use super::stack::{Held, Stack, catch_up, open_issuer, open_views};
 use crate::command::ledger;
@@ -29,11 +30,13 @@ pub(super) async fn open(config: &Config, data: &Data) -> Result<Stack<Embedded,
         Embedded::open(&data.journal(), signing).map_err(|error| causes::journal("open the journal", error))?;
     let vault = Vault::open(&data.vault(), &master).map_err(causes::vault)?;
     // Whatever remembers the journal is compared with it before the processor may write to it: the views, the
-    // settlement's queue, and, by the processor itself, the snapshots.
+    // settlement's queue, what goes out, and, by the processor itself, the snapshots.
     let views = open_views(config, &data.views(), &journal).await?;
     let ledger = journal.ledger().id;
     let queue = queue::Embedded::open(&data.settlement(), ledger, queue::Settings::default()).map_err(causes::queue)?;
     Settlement::confirm(&journal, &queue).await.map_err(causes::confirm)?;
+    let outbound = Outbound::open(data, &journal, &master).await?;
+    outbound.keep(config, &views).await?;
     let (handle, mut running) = start_processor(config, data, &journal).await?;
     let mut processor = Tasks::new();
     let told = processor.told();
@@ -54,6 +57,7 @@ pub(super) async fn open(config: &Config, data: &Data) -> Result<Stack<Embedded,
         issuer: Some(issuer),
         sandbox,
         queue: Some(queue),
+        outbound: Some(outbound),
         held: Held::default(),
         persistent: false,
     })

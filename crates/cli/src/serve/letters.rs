@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use florin_gateway::ports::{DeadLetter, DeadLetters, Error};
 use florin_workers::queue::{self, Queue};
+use florin_workers::webhooks::Desk;
 use tokio::runtime::Handle;
+
+use super::webhooks::AllLetters;
 
 /// What the queue is called in the ops API.
 const QUEUE: &str = "settlement";
@@ -24,6 +27,14 @@ struct Letters<Q> {
 /// The dead letters of `queue`. The gateway calls them from threads that may block.
 pub(super) fn of<Q: Queue>(queue: Q) -> Arc<dyn DeadLetters> {
     Arc::new(Letters { letters: florin_workers::DeadLetters::new(queue), runtime: Handle::current() })
+}
+
+/// Those of settlement and webhooks, as far as they run here.
+pub(super) fn all(settlement: Option<Arc<dyn DeadLetters>>, webhooks: Option<Desk>) -> Option<Arc<dyn DeadLetters>> {
+    match (settlement, webhooks) {
+        (settlement, None) => settlement,
+        (settlement, webhooks) => Some(Arc::new(AllLetters { settlement, webhooks, runtime: Handle::current() })),
+    }
 }
 
 impl<Q: Queue> DeadLetters for Letters<Q> {

@@ -11,10 +11,12 @@ pub(crate) mod door;
 mod embedded;
 mod letters;
 pub(crate) mod listening;
+pub(crate) mod outbound;
 pub(crate) mod roles;
 mod routers;
 pub(crate) mod running;
 pub(crate) mod stack;
+mod webhooks;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};

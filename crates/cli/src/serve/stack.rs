@@ -24,10 +24,11 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 
+use super::outbound::Outbound;
 use super::roles::{Role, Roles};
 use super::routers::Routers;
 use super::running::{Running, Tasks};
-use super::{letters, routers};
+use super::{letters, routers, webhooks};
 use crate::causes;
 use crate::config::{self, Config};
 use crate::failure::{Exit, Failure};
@@ -47,6 +48,7 @@ pub(crate) struct Stack<P, Q> {
     pub(crate) issuer: Option<Arc<dyn Issuer>>,
     pub(crate) sandbox: Option<Arc<Sandbox>>,
     pub(crate) queue: Option<Q>,
+    pub(crate) outbound: Option<Outbound>,
     pub(crate) held: Held,
     /// Whether followers and workers are tried again after what may pass, such as servers that are away.
     pub(crate) persistent: bool,
@@ -57,6 +59,8 @@ pub(crate) struct Stack<P, Q> {
 pub(crate) struct Held {
     pub(crate) settlement: Option<watch::Receiver<BTreeSet<u16>>>,
     pub(crate) clock: Option<watch::Receiver<BTreeSet<u16>>>,
+    pub(crate) webhooks: Option<watch::Receiver<BTreeSet<u16>>>,
+    pub(crate) mail: Option<watch::Receiver<BTreeSet<u16>>>,
 }
 
 impl<P: Provider, Q: Queue> Stack<P, Q> {
@@ -116,15 +120,28 @@ impl<P: Provider, Q: Queue> Stack<P, Q> {
             });
         }
 
+        let mut desk = None;
+        if let (Some(outbound), Some(vault)) = (&self.outbound, &self.vault) {
+            if let (true, Some(views)) = (roles.has(Role::Webhooks), &self.views) {
+                let source = webhooks::Listed { views: views.clone(), vault: vault.clone() };
+                desk = Some(outbound.tell_companies(config, source, self.held.webhooks, persistent, &mut workers));
+            }
+            if let (true, Some(mail)) = (roles.has(Role::Mail), &config.mail) {
+                let (handle, journal) = (self.handle.clone(), self.journal.clone());
+                outbound.send_mail(mail, handle, journal, vault.clone(), self.held.mail, persistent, &mut workers);
+            }
+        }
+
         let ports = match (self.views, self.vault, self.issuer) {
             (Some(views), Some(vault), Some(issuer)) if roles.reads() => Some(Ports {
                 preparing,
                 handle: self.handle,
-                followers: Arc::new(views.clone()),
+                followers: Arc::new(webhooks::Following { views: views.clone(), desk: desk.clone() }),
                 views,
                 vault,
                 issuer,
-                dead_letters: self.queue.map(letters::of),
+                dead_letters: letters::all(self.queue.map(letters::of), desk.clone()),
+                webhooks: desk.map(|desk| Arc::new(webhooks::Asked::new(desk)) as _),
                 sandbox: self.sandbox,
             }),
             _ => None,
@@ -137,7 +154,7 @@ impl<P: Provider, Q: Queue> Stack<P, Q> {
 
 /// Runs a part until it is told to stop. Where processes are persistent, a part that ended with something that may pass
 /// is tried again; anything else ends the process.
-async fn persist<F: Future<Output = Result<(), (bool, Failure)>> + Send>(
+pub(super) async fn persist<F: Future<Output = Result<(), (bool, Failure)>> + Send>(
     persistent: bool,
     stop: impl Future<Output = ()> + Send + 'static,
     part: impl Fn(Told) -> F + Send,
@@ -162,7 +179,7 @@ async fn persist<F: Future<Output = Result<(), (bool, Failure)>> + Send>(
 }
 
 /// The wish to stop, as a part is told.
-type Told = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(super) type Told = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 async fn heard(mut told: watch::Receiver<bool>) {
     // A sender that is gone means the same.

@@ -175,7 +175,13 @@ pub(super) async fn put(call: Call, Params(company): Params<String>, body: Body)
         rotate: fields.flag_if("rotate_secret")?.unwrap_or(false),
     };
     let (endpoint, secret) = blocking(&call, move |webhooks| webhooks.put(order)).await?;
-    tracing::info!(company, url = endpoint.url, state = endpoint.state, actor = call.actor, "a webhook endpoint was set");
+    tracing::info!(
+        company,
+        url = endpoint.url,
+        state = endpoint.state,
+        actor = call.actor,
+        "a webhook endpoint was set"
+    );
     let secret = secret.map(|secret| secret.expose_secret().to_owned());
     let mut response = shown(&EndpointSet { endpoint: EndpointShown::of(endpoint), secret });
     let no_store = axum::http::HeaderValue::from_static("no-store");
@@ -229,7 +235,9 @@ async fn blocking<T: Send + 'static>(
     let asked = tokio::task::spawn_blocking(move || ask(&*webhooks)).await;
     let asked = asked.map_err(|error| Problem::internal("a question broke off", &error))?;
     asked.map_err(|fault| match fault {
-        WebhookFault::Url(_) => Problem::field("url", Fault::Form("a base URL, https and public unless configured")).into(),
+        WebhookFault::Url(_) => {
+            Problem::field("url", Fault::Form("a base URL, https and public unless configured")).into()
+        }
         WebhookFault::Secret => Problem::field("secret", Fault::Form("whsec_ and the base64 of 24 to 64 bytes")).into(),
         WebhookFault::Unknown => Problem::NotFound.into(),
         WebhookFault::Disabled => Failure::conflict("endpoint_disabled", "The endpoint is disabled: enable it first."),

@@ -87,8 +87,11 @@ pub enum Error {
 /// Opens what a user wrote.
 pub trait Opener: Send + Sync {
     /// The text of an appeal; `None`: the user is erased.
-    fn open(&self, account: AccountId, message: &Sealed)
-    -> Result<Option<String>, Box<dyn std::error::Error + Send + Sync>>;
+    fn open(
+        &self,
+        account: AccountId,
+        message: &Sealed,
+    ) -> Result<Option<String>, Box<dyn std::error::Error + Send + Sync>>;
 }
 
 /// Settings of the mail worker.

@@ -138,7 +138,11 @@ impl Outbox {
     /// Says that a partition was followed to its end.
     pub(super) fn whole(&self, partition: u16, whole: bool) {
         let mut known = self.known();
-        if whole { known.whole.insert(partition) } else { known.whole.remove(&partition) };
+        if whole {
+            known.whole.insert(partition)
+        } else {
+            known.whole.remove(&partition)
+        };
         drop(known);
         self.changed.notify_one();
     }
