@@ -32,7 +32,7 @@ use crate::wire::{BINARY, CONTENT_TYPE, What, command};
 pub struct Options {
     /// How long a request is tried in all (default 10 s).
     pub total: Duration,
-    /// How long one try waits for its answer (default 3 s).
+    /// How long the first try waits for its answer, each further one twice as long (default 2 s).
     pub attempt: Duration,
     /// Requests in flight, beyond which the answer is *busy* (default 16,384).
     pub in_flight: usize,
@@ -44,7 +44,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             total: Duration::from_secs(10),
-            attempt: Duration::from_secs(3),
+            attempt: Duration::from_secs(2),
             in_flight: 16_384,
             reversal: Duration::from_secs(600),
         }
@@ -268,7 +268,7 @@ impl Remote {
         let over =
             || if deadline.is_some() { Error::DeadlinePassed } else { Error::Busy { retry_after_ms: RETRY_AFTER_MS } };
         let end = deadline.map_or(until, |deadline| deadline.min(until));
-        let mut pause = PAUSE.0;
+        let (mut pause, mut attempt) = (PAUSE.0, self.0.options.attempt);
         loop {
             let now = Instant::now();
             let left = end.saturating_duration_since(now);
@@ -278,10 +278,8 @@ impl Remote {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, BINARY);
             let to_deadline = deadline.map(|deadline| deadline.saturating_duration_since(now));
-            let request = Request::new()
-                .payload(payload(to_deadline)?.into())
-                .headers(headers)
-                .timeout(Some(left.min(self.0.options.attempt)));
+            let request =
+                Request::new().payload(payload(to_deadline)?.into()).headers(headers).timeout(Some(left.min(attempt)));
             match self.0.client.send_request(subject.clone(), request).await {
                 Ok(answer) => match answer.headers.as_ref().and_then(Fault::of) {
                     None => return Ok(answer),
@@ -295,7 +293,13 @@ impl Remote {
                 Err(error) if error.kind() == RequestErrorKind::MaxPayloadExceeded => {
                     return Err(Error::CommandTooLarge);
                 }
-                Err(error) => tracing::debug!(subject, %error, "a request is sent again"),
+                Err(error) => {
+                    if error.kind() == RequestErrorKind::TimedOut {
+                        // What only is slow must not be asked again and again.
+                        attempt *= 2;
+                    }
+                    tracing::debug!(subject, %error, "a request is sent again");
+                }
             }
             tokio::time::sleep(pause.min(end.saturating_duration_since(Instant::now()))).await;
             pause = (pause * 2).min(PAUSE.1);

@@ -38,7 +38,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::{self, kv};
+use async_nats::jetstream::{self, kv, stream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -283,19 +283,26 @@ async fn open(client: &async_nats::Client, settings: &Settings) -> Result<kv::St
         Ok(store) => return Ok(store),
         Err(error) => error.to_string(),
     };
-    let config = kv::Config {
-        bucket: bucket.clone(),
-        description: "florin: which process should run what".into(),
-        history: 1,
+    // As the client library would, which asks an old server for more than it can tell.
+    let config = stream::Config {
+        name: format!("KV_{bucket}"),
+        subjects: vec![format!("$KV.{bucket}.>")],
+        description: Some("florin: which process should run what".into()),
+        max_messages_per_subject: 1,
+        discard: stream::DiscardPolicy::New,
         num_replicas: settings.replicas.max(1),
-        ..kv::Config::default()
+        allow_rollup: true,
+        deny_delete: true,
+        allow_direct: true,
+        ..stream::Config::default()
     };
-    match context.create_key_value(config).await {
+    let made = context.create_stream(config).await.map_err(|error| error.to_string());
+    // Or somebody else has made it meanwhile, with other replicas.
+    match context.get_key_value(&bucket).await {
         Ok(store) => Ok(store),
-        // Somebody else may have made it meanwhile, with other replicas.
-        Err(error) => context
-            .get_key_value(&bucket)
-            .await
-            .map_err(|_| Error::Bucket { bucket, reason: format!("{missing}; {error}") }),
+        Err(error) => {
+            let reason = format!("{missing}; {}; {error}", made.err().unwrap_or_default());
+            Err(Error::Bucket { bucket, reason })
+        }
     }
 }
