@@ -1,3 +1,4 @@
 //! What the criterion benches in `benches/` share.
 
+pub mod ledger;
 pub mod top_ups;

@@ -25,7 +25,12 @@ pub fn account(n: u32) -> AccountId {
 
 /// The card of user `n`.
 pub fn card(n: u32) -> CardId {
-    CardId(mint(account(n), Key::default(), Kind::Card))
+    card_of(account(n))
+}
+
+/// The card of an account.
+pub fn card_of(account: AccountId) -> CardId {
+    CardId(mint(account, Key::default(), Kind::Card))
 }
 
 /// Top-up number `n` of `user`: 10.00 USD.
@@ -33,6 +38,12 @@ pub fn top_up(user: u32, n: u64) -> Envelope {
     let mut key = [0; 16];
     key[..8].copy_from_slice(&(n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes());
     envelope(account(user), Class::User, Key(key), TopUp { card: card(user), amount: Minor(1_000) }.into())
+}
+
+/// A command of `class` for user `n`; `number` makes it another one.
+pub fn of_user(user: u32, class: Class, number: u64, command: Command) -> Envelope {
+    let key = Key::of(account(user), &number.to_le_bytes());
+    envelope(account(user), class, key, command)
 }
 
 fn envelope(account: AccountId, class: Class, key: Key, command: Command) -> Envelope {
@@ -80,12 +91,14 @@ pub fn policy() -> Policy {
 
 /// The commands that make user `n`: registered, funded, with an active card.
 pub fn user(n: u32) -> [Envelope; 4] {
-    let (account, card) = (account(n), card(n));
-    let key = |kind: u8| {
-        let mut key = [kind; 16];
-        key[..4].copy_from_slice(&n.to_le_bytes());
-        Key(key)
-    };
+    // As long as a sealed name of a card is.
+    user_of(account(n), Sealed(vec![7; 64]))
+}
+
+/// The same for any account, whose card is [`card_of`] it.
+pub fn user_of(account: AccountId, profile: Sealed) -> [Envelope; 4] {
+    let card = card_of(account);
+    let key = |kind: u8| Key::of(account, &[kind]);
     let country = Country::parse("GB").unwrap_or_default();
     let register = RegisterUser { company: "bench".into(), country };
     let deposit = Deposit { asset: Asset::USD, amount: Minor(1_000_000_000_000), reference: Sealed::NONE };
@@ -97,7 +110,7 @@ pub fn user(n: u32) -> [Envelope; 4] {
         invoice: 0,
         provider: String::new(),
         country,
-        profile: Sealed(vec![7; 64]),
+        profile,
     };
     let issued = Issued { issuer_card: String::new(), first4: 4000, last4: 1234, expiry: 2090 * 12 };
     let settle = Settle { card, request: request_id(card, 1), outcome: Outcome::Issued(issued) };
