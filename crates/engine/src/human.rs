@@ -82,6 +82,7 @@ pub(crate) mod sixteen {
 pub(crate) mod update {
     use super::{Deserialize, Deserializer};
 
+    #[expect(clippy::option_option, reason = "absent, cleared and set are three things")]
     pub(crate) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Option<T>>, D::Error> {
