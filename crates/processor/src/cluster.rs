@@ -216,11 +216,9 @@ async fn once<P: Provider>(
     };
     serving.stop().await;
     let ended = running.stop().await;
-    match failed {
-        Some(failed) => Err(failed.into()),
-        None => {
-            tracing::info!(partition, "a partition is no longer run here");
-            Ok(ended?)
-        }
+    if let Some(failed) = failed {
+        return Err(failed.into());
     }
+    tracing::info!(partition, "a partition is no longer run here");
+    Ok(ended?)
 }

@@ -46,7 +46,7 @@ impl Default for Options {
             total: Duration::from_secs(10),
             attempt: Duration::from_secs(2),
             in_flight: 16_384,
-            reversal: Duration::from_secs(600),
+            reversal: Duration::from_mins(10),
         }
     }
 }

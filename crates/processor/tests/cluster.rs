@@ -23,7 +23,7 @@ use support::{
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A server, a journal, and whoever owns its one partition.
 struct Field {

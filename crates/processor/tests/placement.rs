@@ -8,7 +8,7 @@ use florin_journal::testing::NatsServer;
 use florin_processor::placement::{Error, Placement};
 
 const TTL: Duration = Duration::from_secs(2);
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn join(server: &NatsServer, slots: u16) -> Placement {
     Placement::join(server.connect().await, "main", "processor", slots, TTL).await.unwrap()

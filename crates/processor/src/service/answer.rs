@@ -29,7 +29,8 @@ enum Form {
 impl Form {
     /// JSON unless the message says otherwise.
     fn of(message: &Message) -> Result<Self, Fault> {
-        let said = message.headers.as_ref().and_then(|headers| headers.get(CONTENT_TYPE)).map(|said| said.as_str());
+        let said =
+            message.headers.as_ref().and_then(|headers| headers.get(CONTENT_TYPE)).map(async_nats::HeaderValue::as_str);
         match said.map(|said| said.split(';').next().unwrap_or(said).trim()) {
             None | Some(JSON) => Ok(Self::Json),
             Some(BINARY) => Ok(Self::Binary),
