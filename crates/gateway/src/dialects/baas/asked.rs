@@ -84,6 +84,7 @@ pub(super) struct ActivateRequest {
 
 /// Sets limits: a number sets one, null clears it, an absent one stays. A limit of 0 lets nothing through.
 #[derive(ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the document's names")]
 pub(super) struct LimitRequest {
     /// Per transaction.
     #[schema(value_type = Option<f64>, minimum = 0, example = 500.00)]
@@ -95,6 +96,6 @@ pub(super) struct LimitRequest {
     #[schema(value_type = Option<f64>, minimum = 0, example = 5000.00)]
     monthly_limit: Option<String>,
     /// In all.
-    #[schema(value_type = Option<f64>, minimum = 0, example = 100000.00)]
+    #[schema(value_type = Option<f64>, minimum = 0, example = 100_000.00)]
     lifetime_limit: Option<String>,
 }

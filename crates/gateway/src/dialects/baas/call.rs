@@ -259,7 +259,7 @@ pub(super) fn read(at: At, body: &impl Serialize) -> Response {
 }
 
 /// A delivery provider as it may be named: 1–64 bytes without control characters.
-pub(super) fn provider<'a>(text: Cow<'a, str>) -> Result<Cow<'a, str>, Problem> {
+pub(super) fn provider(text: Cow<'_, str>) -> Result<Cow<'_, str>, Problem> {
     let fits = (1..=64).contains(&text.len()) && !text.chars().any(char::is_control);
     if fits { Ok(text) } else { Err(Problem::field("delivery_provider", Fault::Form("1 to 64 bytes"))) }
 }

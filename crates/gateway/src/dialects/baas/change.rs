@@ -100,6 +100,7 @@ pub(super) async fn limit(call: Call, body: Body) -> Answer {
 }
 
 /// Absent leaves a limit, null clears it, a number sets it.
+#[expect(clippy::option_option, reason = "as the engine's update has it")]
 fn limit_of(fields: &Fields<'_>, name: &'static str, places: u8) -> Result<Option<Option<Minor>>, Problem> {
     match fields.raw(name)? {
         None => Ok(None),

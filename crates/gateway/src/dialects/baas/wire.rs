@@ -155,6 +155,7 @@ pub(super) struct Cards {
 
 /// A card.
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the document's names")]
 pub(super) struct Card {
     /// Its id.
     #[schema(format = "uuid")]
@@ -192,6 +193,7 @@ pub(super) struct Card {
 
 /// The limit per UTC day.
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the document's names")]
 pub(super) struct Limit {
     /// How much; null: no limit.
     #[schema(required, value_type = Option<f64>, example = 10000.00)]
@@ -218,7 +220,6 @@ pub(super) struct Action {
 
 /// Names and digits of a card. What is not visible is absent.
 #[derive(Serialize, ToSchema)]
-#[expect(clippy::struct_field_names, reason = "the document's names")]
 pub(super) struct CardData {
     /// The name it was given; empty: none.
     #[schema(example = "My Card")]
