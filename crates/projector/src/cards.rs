@@ -37,6 +37,8 @@ pub struct CardRow {
     pub status: Status,
     /// The state before; `None` while it is in its first.
     pub previous_status: Option<Status>,
+    /// The state in which it was when it began to close; `None` before that.
+    pub before_closing: Option<Status>,
     /// Whose doing the state is.
     pub cause: Cause,
     /// Blocked for fraud: only ops may lift or close it.
@@ -192,6 +194,7 @@ pub(crate) mod tests {
             currency: Asset::USD,
             status: Status::Active,
             previous_status: Some(Status::NotActivated),
+            before_closing: None,
             cause: Cause::System,
             fraud: false,
             activated: true,

@@ -58,8 +58,8 @@ impl Modify for Keys {
     }
 }
 
-/// Writes that are the same when they are done twice, so that a key has no meaning on them: those of the sandbox issuer are no
-/// entries of the ledger, and what is erased or confirmed stays so.
+/// Writes on which a key has no meaning: what is done at the sandbox issuer is no
+/// entry of the ledger, and what is erased or confirmed stays so.
 const UNKEYED: [&str; 4] = ["/issuer", "/use-code", "/personal-data", "/confirm-clock"];
 
 /// A header that a call may carry.

@@ -33,6 +33,7 @@ impl Fold {
             currency: e.currency,
             status: Status::Requested,
             previous_status: None,
+            before_closing: None,
             cause: if at.class == Class::Ops { Cause::Ops } else { Cause::User },
             fraud: false,
             activated: false,
@@ -202,6 +203,9 @@ impl Fold {
 fn turn(card: &mut CardRow, to: Status, cause: Cause) {
     if card.status != to {
         card.previous_status = Some(card.status);
+        if to == Status::PreCancel {
+            card.before_closing = Some(card.status);
+        }
     }
     card.status = to;
     card.cause = cause;

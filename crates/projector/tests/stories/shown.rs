@@ -453,6 +453,7 @@ async fn a_pending_change_lies_over_the_card_until_it_is_settled_refused_lapsed_
     assert_eq!(waiting, expected);
     let row = views.card(card).expect("a read").expect("the card");
     assert_eq!((row.status, row.previous_status, row.balance), (Status::Cancelled, Some(Status::PreCancel), Minor(0)));
+    assert!(row.before_closing.is_some(), "it is told what it was before it closed");
     assert_eq!(card_lines(&views, card)[0], (Sweep, 10_000, Debit, Completed));
 
     let history = views.history(card).expect("a history");

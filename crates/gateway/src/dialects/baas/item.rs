@@ -81,6 +81,15 @@ fn reason(row: &CardRow) -> &'static str {
     }
 }
 
+/// The status before. Closing and closed are shown alike, so of a closed card it is the one before it began to close.
+fn previous(row: &CardRow) -> &'static str {
+    let before = match row.previous_status {
+        Some(Status::PreCancel) => row.before_closing,
+        before => before,
+    };
+    before.map_or("", shown)
+}
+
 /// Whether last four and expiry still are what activates the card.
 const fn secret(row: &CardRow) -> bool {
     match row.status {
@@ -128,7 +137,7 @@ impl Card {
             card_wallet_address: wallet_address(row),
             status: shown(row.status),
             status_reason: reason(row),
-            previous_status: row.previous_status.map_or("", shown),
+            previous_status: previous(row),
             generation: policy.generation.clone(),
             provider: policy.provider.clone(),
             limit: Limit {
