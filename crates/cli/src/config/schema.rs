@@ -12,8 +12,8 @@ use super::nats;
 use super::outbound;
 use super::reader::{Reader, Section};
 use super::{
-    CardApi, Checked, Config, Dashboard, Gateway, Issuer, Key, Ledger, Limits, Log, LogFormat, Ops, PARTITIONS_MAX, Processor,
-    Sandbox, Secrets, Serve, Settlement, Views,
+    CardApi, Checked, Config, Dashboard, Gateway, Issuer, Key, Ledger, Limits, Log, LogFormat, Ops, PARTITIONS_MAX,
+    Processor, Sandbox, Secrets, Serve, Settlement, Views,
 };
 use super::{secure_page, tokens};
 

@@ -6,7 +6,7 @@ use axum::Router;
 use florin_gateway::dialects::{baas, dashboard, mobile};
 use florin_gateway::http::keys::ApiKey;
 use florin_gateway::http::rates::{Rate, Rates};
-use florin_gateway::{Gateway, alone, Ports, Settings, health, issuer_inbound, listener, ops, public_router, sandbox};
+use florin_gateway::{Gateway, Ports, Settings, alone, health, issuer_inbound, listener, ops, public_router, sandbox};
 use florin_issuer::signature;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;

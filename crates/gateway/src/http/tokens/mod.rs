@@ -22,7 +22,7 @@ use std::{
 };
 
 use axum::http::{HeaderMap, header};
-use jsonwebtoken::{Header, Validation, dangerous, decode, decode_header};
+use jsonwebtoken::{Header, Validation, dangerous, decode, decode_header, errors::ErrorKind};
 use thiserror::Error;
 
 use super::problem::Problem;
@@ -172,7 +172,13 @@ impl Tokens {
         for key in candidates.iter().filter(named) {
             match decode::<Claims>(token, &key.decoding, &self.validation(key)) {
                 Ok(read) => return claims::accept(key, read.claims, self.leeway),
-                Err(error) => refusal = Refusal::NotVerified { company: Arc::clone(&key.company), why: shape(&error) },
+                Err(error) => {
+                    refusal = Refusal::NotVerified { company: Arc::clone(&key.company), why: shape(&error) };
+                    // Signed by this key, so no other has anything to say.
+                    if !matches!(error.kind(), ErrorKind::InvalidSignature) {
+                        return Err(refusal);
+                    }
+                }
             }
         }
         Err(refusal)
@@ -210,8 +216,6 @@ fn plain(header: &Header) -> Result<(), Refusal> {
 
 /// The kind of an error, without what the token said: a parser's message may quote it.
 fn shape(error: &jsonwebtoken::errors::Error) -> String {
-    use jsonwebtoken::errors::ErrorKind;
-
     match error.kind() {
         ErrorKind::Json(error) => format!("JSON is wrong at column {}", error.column()),
         ErrorKind::Base64(_) => "no base64url".to_owned(),
