@@ -8,12 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use florin_journal::{PartitionId, Provider};
+use florin_journal::{LedgerId, PartitionId, Provider};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::placement::{self, Lease, Placement};
 use crate::service::{self, Serving};
+use crate::shared::{self, Shared};
 use crate::{Processor, processor};
 
 /// The group in which processors share the partitions.
@@ -22,14 +23,20 @@ pub const GROUP: &str = "processor";
 /// First and longest pause before a partition that failed is started anew.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
+/// How long a shared snapshot may take to come.
+const FETCH: Duration = Duration::from_mins(1);
+
+/// How often a new snapshot is looked for.
+const PUBLISH: Duration = Duration::from_secs(5);
+
 /// How long a partition must have run for the pause to begin short again.
 const GOOD: Duration = Duration::from_secs(30);
 
 /// Settings of [`Owner::run`].
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Of each partition's loop. A directory for snapshots is this process's own; without one, and for a partition that
-    /// comes from elsewhere, the journal is folded.
+    /// Of each partition's loop. A directory for snapshots is this process's own; the newest are shared through a bucket, so
+    /// that a partition's next owner begins with one. Without a directory the journal is folded.
     pub processor: crate::Options,
     /// The lease (default 5 s).
     pub ttl: Duration,
@@ -194,6 +201,10 @@ async fn once<P: Provider>(
     lease: &Lease,
     stopped: &mut watch::Receiver<bool>,
 ) -> Result<(), Ended> {
+    let shared = tokio::select! {
+        shared = fetch(client, name, provider.ledger().id, partition, options) => shared,
+        _ = stopped.wait_for(|stop| *stop) => return Ok(()),
+    };
     let starting =
         Processor::start_if(provider.clone(), [PartitionId(partition)], options.processor.clone(), || lease.lives());
     let (handle, mut running) = tokio::select! {
@@ -213,6 +224,7 @@ async fn once<P: Provider>(
     let failed = tokio::select! {
         failed = running.failed() => Some(failed),
         _ = stopped.wait_for(|stop| *stop) => None,
+        () = publish(shared, &options.processor, partition) => None,
     };
     serving.stop().await;
     let ended = running.stop().await;
@@ -221,4 +233,48 @@ async fn once<P: Provider>(
     }
     tracing::info!(partition, "a partition is no longer run here");
     Ok(ended?)
+}
+
+/// Gets the newest shared snapshot, if there is one.
+async fn fetch(
+    client: &async_nats::Client,
+    name: &str,
+    ledger: LedgerId,
+    partition: u16,
+    options: &Options,
+) -> Option<Shared> {
+    let dir = options.processor.snapshots.as_deref()?;
+    let fetching = async {
+        let shared = Shared::open(client, name, options.replicas).await?;
+        let fetched = shared.fetch(dir, ledger, PartitionId(partition)).await;
+        Ok::<_, shared::Error>((shared, fetched))
+    };
+    match tokio::time::timeout(FETCH, fetching).await {
+        Err(_) => tracing::warn!(partition, "no shared snapshot came in time: the journal is folded"),
+        Ok(Err(error)) => tracing::warn!(partition, %error, "snapshots are not shared"),
+        Ok(Ok((shared, fetched))) => {
+            match fetched {
+                Ok(Some(index)) => tracing::info!(partition, index, "begins with a snapshot of another process"),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(partition, %error, "the shared snapshot is not used"),
+            }
+            return Some(shared);
+        }
+    }
+    None
+}
+
+/// Copies new snapshots to where others find them; never ends.
+async fn publish(shared: Option<Shared>, options: &crate::Options, partition: u16) {
+    let (Some(shared), Some(dir)) = (shared, options.snapshots.as_deref()) else {
+        return std::future::pending().await;
+    };
+    loop {
+        match shared.publish(dir, PartitionId(partition)).await {
+            Ok(Some(index)) => tracing::debug!(partition, index, "a snapshot is shared"),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(partition, %error, "a snapshot could not be shared"),
+        }
+        tokio::time::sleep(PUBLISH).await;
+    }
 }

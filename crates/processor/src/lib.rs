@@ -29,6 +29,7 @@ pub mod recovery;
 pub mod remote;
 mod reversal;
 pub mod service;
+mod shared;
 pub mod snapshot;
 mod snapshotter;
 pub mod wire;

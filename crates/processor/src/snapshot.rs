@@ -143,22 +143,36 @@ impl Fields<'_> {
 
 /// Reads a file.
 pub fn load(path: &Path, ledger: LedgerId, partition: PartitionId) -> Result<(Header, State), Error> {
-    let bytes = fs::read(path).map_err(|source| Error::Io { doing: "reading a snapshot", source })?;
-    decode(&bytes, ledger, partition)
+    decode(&bytes(path)?, ledger, partition)
+}
+
+/// Reads a file's bytes, whatever they are.
+pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|source| Error::Io { doing: "reading a snapshot", source })
+}
+
+/// The index in a file's name.
+pub(crate) fn index_of(path: &Path) -> Option<u64> {
+    path.file_stem()?.to_str()?.split_once('-')?.1.parse().ok()
 }
 
 /// Writes a snapshot durably, and drops all but the newest two of its partition.
 pub fn save(dir: &Path, header: &Header, state: &State) -> Result<PathBuf, Error> {
+    place(dir, header.partition, header.index, &encode(header, state))
+}
+
+/// Writes the bytes of a snapshot as [`save`] does.
+pub(crate) fn place(dir: &Path, partition: PartitionId, index: u64, bytes: &[u8]) -> Result<PathBuf, Error> {
     let io = |doing| move |source| Error::Io { doing, source };
     fs::create_dir_all(dir).map_err(io("making the snapshots' directory"))?;
-    let path = dir.join(format!("{}{:016}.snapshot", prefix(header.partition), header.index));
+    let path = dir.join(format!("{}{index:016}.snapshot", prefix(partition)));
     let beside = path.with_extension("part");
     let mut file = File::create(&beside).map_err(io("making a snapshot"))?;
-    file.write_all(&encode(header, state)).and_then(|()| file.sync_all()).map_err(io("writing a snapshot"))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io("writing a snapshot"))?;
     drop(file);
     fs::rename(&beside, &path).map_err(io("placing a snapshot"))?;
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(io("syncing the snapshots' directory"))?;
-    for old in list(dir, header.partition)?.into_iter().skip(KEPT) {
+    for old in list(dir, partition)?.into_iter().skip(KEPT) {
         fs::remove_file(old).map_err(io("dropping an old snapshot"))?;
     }
     Ok(path)

@@ -293,3 +293,34 @@ async fn who_has_no_lease_writes_nothing_and_who_was_deposed_claims_again_while_
     first.stop().await;
     second.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_a_partition_over_begins_with_the_last_owners_snapshot() {
+    // Given an owner that makes snapshots in a directory of its own,
+    let mut field = Field::new().await;
+    let (own, others) = (field.world.dir.path().join("own"), field.world.dir.path().join("others"));
+    field.world.options.snapshot_entries = 3;
+    field.world.options.snapshots = Some(own);
+    let first = field.process().await;
+    let handle = field.handle().await;
+    furnish(&handle).await;
+    // when it shares one and goes,
+    let jetstream = async_nats::jetstream::new(field.server.connect().await);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Ok(store) = jetstream.get_key_value("FLORIN_main_SNAPSHOTS").await
+            && store.get("0.head").await.unwrap().is_some()
+        {
+            break;
+        }
+        assert!(Instant::now() < deadline, "no snapshot was shared");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    first.stop().await;
+    // then the next one, with a directory that was empty, begins with it and goes on.
+    field.world.options.snapshots = Some(others.clone());
+    let second = field.process().await;
+    assert!(matches!(persist(&handle, top_up("a", 5)).await.outcome, Outcome::Accepted(_)));
+    assert!(std::fs::read_dir(&others).unwrap().count() > 0);
+    second.stop().await;
+}

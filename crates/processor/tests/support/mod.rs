@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 use florin_engine::codec::{Entry, Outcome};
 use florin_engine::command::{
@@ -105,7 +106,16 @@ impl World {
 
     pub fn journal(&self) -> Embedded {
         let options = embedded::Options { disk: Arc::clone(&self.disk) as _, ..embedded::Options::default() };
-        Embedded::open_with(&self.dir.path().join("journal"), signing(), &options).unwrap()
+        let deadline = Instant::now() + Duration::from_mins(1);
+        loop {
+            match Embedded::open_with(&self.dir.path().join("journal"), signing(), &options) {
+                // A server that another story starts just now has the lock for as long as it is half a copy of this process.
+                Err(florin_journal::Error::Locked { .. }) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                opened => return opened.unwrap(),
+            }
+        }
     }
 
     pub async fn try_start(&self) -> Result<Run, processor::Error> {
