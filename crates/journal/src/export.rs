@@ -130,7 +130,7 @@ pub async fn write<P: Provider>(
         spans.push(Span { from, head, before });
     }
     let contents = Contents { ledger, partitions: spans };
-    let trailer = trailer(&contents, bytes, &Hash(*hasher.finalize().as_bytes()));
+    let trailer = trailer(&contents, bytes, &Hash(*hasher.finalize().as_bytes()))?;
     let length = u32::try_from(trailer.len()).map_err(|_| Error::Unfinished)?;
     out.write_all(&TRAILER)?;
     out.write_all(trailer.as_bytes())?;
@@ -270,7 +270,7 @@ fn start(ledger: &Ledger, partition: PartitionId, span: &Span) -> Result<Chain, 
     Chain::after(&header, hash, range).map_err(corrupt)
 }
 
-fn trailer(contents: &Contents, bytes: u64, hash: &Hash) -> String {
+fn trailer(contents: &Contents, bytes: u64, hash: &Hash) -> Result<String, Error> {
     let partitions = contents.partitions.iter().map(|span| Line {
         from: span.from,
         index: span.head.index,
@@ -284,7 +284,7 @@ fn trailer(contents: &Contents, bytes: u64, hash: &Hash) -> String {
     let (ledger, genesis) = (contents.ledger.id.to_string(), contents.ledger.genesis.to_string());
     let trailer =
         Trailer { format: 1, ledger, genesis, bytes, blake3: hash.to_string(), partitions: partitions.collect() };
-    serde_json::json!(trailer).to_string()
+    Ok(serde_json::to_string(&trailer).map_err(std::io::Error::from)?)
 }
 
 /// Contents, bytes of records and their hash, from the end of a file.

@@ -5,7 +5,7 @@
 //!
 //! Shape: [`header`] and [`record`] are the bytes, [`merkle`] and [`mmr`] the trees, [`chain`] what must hold between
 //! records, [`proof`] what a third party can check, [`provider`] the writer and reader contracts, [`embedded`] the
-//! provider over plain files.
+//! provider over plain files, [`nats`] the one over JetStream streams, [`export`] and [`restore`] how a ledger moves.
 //!
 //! Bounds: a record is at most [`RECORD_BYTES_MAX`]; a writer has at most [`IN_FLIGHT_MAX`] records unacknowledged.
 //!

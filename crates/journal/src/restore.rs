@@ -27,13 +27,12 @@ impl Verifier {
     pub(crate) fn push(&mut self, record: Loose) -> Result<Record, Error> {
         let (partition, index) = (record.partition(), record.index());
         let corrupt = |reason| Error::corrupt(partition, index, reason);
-        let ledger = match &self.ledger {
-            Some(ledger) => ledger,
-            None => {
-                let ledger = Ledger::from_genesis(&record).map_err(corrupt)?;
-                self.chains = (0..ledger.partitions).map(|_| None).collect();
-                self.ledger.insert(ledger)
-            }
+        let ledger = if let Some(ledger) = &self.ledger {
+            ledger
+        } else {
+            let ledger = Ledger::from_genesis(&record).map_err(corrupt)?;
+            self.chains = (0..ledger.partitions).map(|_| None).collect();
+            self.ledger.insert(ledger)
         };
         let slot = self.chains.get_mut(usize::from(partition.0)).ok_or(Error::UnknownPartition(partition))?;
         if index == 0 {

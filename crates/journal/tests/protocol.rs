@@ -340,7 +340,8 @@ impl World {
     fn key(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         let fold = |hash: Hash| u64::from_le_bytes(hash.0[..8].try_into().expect("eight bytes"));
-        let mut flying: Vec<_> = self.flying.iter().map(|flight| (flight.expected, fold(flight.record.hash()), flight.id)).collect();
+        let mut flying: Vec<_> =
+            self.flying.iter().map(|flight| (flight.expected, fold(flight.record.hash()), flight.id)).collect();
         flying.sort_unstable();
         let stream: Vec<_> = self.stream.iter().map(|(_, record)| fold(record.hash())).collect();
         let acked: Vec<_> = self.acked.iter().map(|(term, hash)| (*term, fold(*hash))).collect();

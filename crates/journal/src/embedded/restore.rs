@@ -31,9 +31,16 @@ impl EmbeddedRestore {
         if fs::read_dir(dir).map_err(failed)?.next().is_some() {
             return Err(Error::NotEmpty { path: dir.to_owned() });
         }
-        let _lock = lock(dir, true)?;
+        let owned = lock(dir, true)?;
         let (dir, verifier) = (dir.to_owned(), Verifier::default());
-        Ok(Self { dir, signing, segment_bytes: Options::default().segment_bytes, verifier, open: Vec::new(), _lock })
+        Ok(Self {
+            dir,
+            signing,
+            segment_bytes: Options::default().segment_bytes,
+            verifier,
+            open: Vec::new(),
+            _lock: owned,
+        })
     }
 
     pub(super) fn record(&mut self, record: Loose) -> Result<(), Error> {

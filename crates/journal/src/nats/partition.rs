@@ -189,12 +189,11 @@ impl Partition {
         self.exists(index).await?;
         let (_, record) = self.find(index).await?;
         let head = self.known_head().filter(|head| head.index == index);
-        let (follower, named, range) = match head {
-            Some(head) => (index, head.hash, head.range),
-            None => {
-                let next = *self.find(index + 1).await?.1.header();
-                (index + 1, next.previous, next.range)
-            }
+        let (follower, named, range) = if let Some(head) = head {
+            (index, head.hash, head.range)
+        } else {
+            let next = *self.find(index + 1).await?.1.header();
+            (index + 1, next.previous, next.range)
         };
         if named != record.hash() {
             let reason = Corruption::Previous { expected: record.hash(), found: named };

@@ -164,7 +164,7 @@ impl Stream {
         let config = pull::Config {
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from },
             ack_policy: AckPolicy::None,
-            inactive_threshold: Duration::from_secs(60),
+            inactive_threshold: Duration::from_mins(1),
             memory_storage: true,
             num_replicas: 1,
             ..pull::Config::default()

@@ -16,7 +16,7 @@ pub use cluster::NatsCluster;
 use process::Process;
 
 /// How long a server, or a cluster's first leader, may take to be there.
-pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// One server. Dropping it kills it and removes its store.
 pub struct NatsServer {
@@ -31,12 +31,12 @@ impl NatsServer {
 
     /// [`start`](Self::start) with more lines of configuration, for instance `max_payload: 64KB`.
     pub async fn start_with(configuration: &str) -> Self {
-        Self::ready(Process::start(process::current(), configuration)).await
+        Self::ready(Process::start(&process::current(), configuration)).await
     }
 
     /// The distribution's old server, which cannot sync before it acknowledges.
     pub async fn start_old() -> Self {
-        Self::ready(Process::start(process::old(), "")).await
+        Self::ready(Process::start(&process::old(), "")).await
     }
 
     /// Three current servers, replicating.

@@ -67,10 +67,10 @@ fn version(program: &Path) -> (u32, u32) {
 }
 
 impl Process {
-    pub(super) fn start(program: PathBuf, more: &str) -> Self {
+    pub(super) fn start(program: &Path, more: &str) -> Self {
         let directory = Arc::new(directory());
         for _ in 0..20 {
-            if let Some(process) = Self::try_start(program.clone(), more, &directory, "n0") {
+            if let Some(process) = Self::try_start(program.to_owned(), more, &directory, "n0") {
                 return process;
             }
         }
