@@ -46,7 +46,7 @@ impl Browser {
             "--no-sandbox",
             "--disable-gpu",
             "--disable-dev-shm-usage",
-            "--window-size=520,420",
+            "--window-size=520,560",
             format!("--user-data-dir={}", profile.path().display()),
         ]);
         let asked =

@@ -116,9 +116,21 @@ async fn a_browser_shows_it_in_a_frame_of_an_allowed_origin_and_nowhere_else() {
         assert_eq!(browser.run(CONTRASTS).await, json!([]), "{scheme}");
         // Nothing is cut off in the frame
         assert_eq!(browser.run("return document.documentElement.scrollWidth <= innerWidth").await, json!(true));
+        if scheme == "dark" {
+            browser.click("[data-copy=number]").await;
+            browser.until("return document.querySelector('[data-copy=number]').textContent === 'Kopiert'").await;
+        }
         browser.top().await;
         browser.screenshot(&shot(name)).await;
     }
+    // In a small phone, too
+    let phone = json!({"width": 300, "height": 420, "deviceScaleFactor": 2, "mobile": true});
+    browser.devtools("Emulation.setDeviceMetricsOverride", phone).await;
+    browser.go(&world.framed(&world.allowed, &world.link("de").await)).await;
+    browser.frame().await;
+    assert_eq!(browser.run("return document.documentElement.scrollWidth <= innerWidth").await, json!(true));
+    browser.top().await;
+    browser.screenshot(&shot("narrow")).await;
     browser.end().await;
 }
 
