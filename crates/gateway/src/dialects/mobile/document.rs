@@ -50,7 +50,7 @@ pub(super) fn document() -> utoipa::openapi::OpenApi {
         open_card_request,
         card_request
     ),
-    components(schemas(ErrorBody)),
+    components(schemas(ErrorBody, CardType, Status, AskedStatus)),
     security(("bearer" = [])),
     modifiers(&Security)
 )]
@@ -117,8 +117,8 @@ enum BodyErrors {
 struct Write {
     /// 1–255 visible characters. The same key with the same content gives the first outcome again, with
     /// `Idempotency-Replayed: true`; with other content it is a conflict. Kept for 31 days.
-    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
-    idempotency_key: Option<String>,
+    #[param(rename = "Idempotency-Key", required = false, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
+    idempotency_key: String,
 }
 
 /// Of reads, and of writes that look a card up first.
@@ -126,8 +126,8 @@ struct Write {
 #[into_params(parameter_in = Header)]
 struct Read {
     /// What the answer must have seen, as a write's answer gave it; 503 when it is not reached in time.
-    #[param(rename = "X-Florin-Position", pattern = "^[0-9]+-[0-9]+\\.[0-9]+$")]
-    position: Option<String>,
+    #[param(rename = "X-Florin-Position", required = false, pattern = "^[0-9]+-[0-9]+\\.[0-9]+$")]
+    position: String,
 }
 
 /// The card.
@@ -162,20 +162,20 @@ struct OfRequest {
 #[into_params(parameter_in = Query)]
 struct Which {
     /// From 1.
-    #[param(minimum = 1, maximum = 1_000_000, default = 1)]
-    page: Option<u32>,
+    #[param(required = false, minimum = 1, maximum = 1_000_000, default = 1)]
+    page: u32,
     /// Cards of a page.
-    #[param(minimum = 1, maximum = 100, default = 10)]
-    limit: Option<u32>,
+    #[param(required = false, minimum = 1, maximum = 100, default = 10)]
+    limit: u32,
     /// Only these.
-    #[param(inline)]
-    card_type: Option<CardType>,
+    #[param(required = false)]
+    card_type: CardType,
     /// Only these; without it all but `CANCELLED`.
-    #[param(inline)]
-    status: Option<Status>,
+    #[param(required = false)]
+    status: Status,
     /// A part of a name, in any case, or of the last four digits; up to 100 characters.
-    #[param(max_length = 100)]
-    search: Option<String>,
+    #[param(required = false, max_length = 100)]
+    search: String,
 }
 
 /// A kind of card.
@@ -221,8 +221,6 @@ struct UpdateStatus {
     /// The card's numeric id.
     #[schema(minimum = 1, example = 508)]
     card_id: i64,
-    /// What it is to become.
-    #[schema(inline)]
     card_status: AskedStatus,
 }
 
@@ -244,7 +242,7 @@ struct TransactionLimit {
     #[schema(minimum = 1, example = 508)]
     card_id: i64,
     /// In major units, at most two decimals; a number or a string of plain digits. 0 declines everything.
-    #[schema(minimum = 0, example = 250)]
+    #[schema(minimum = 0, multiple_of = 0.01, example = 250)]
     limit_per_transaction: f64,
 }
 
@@ -255,7 +253,7 @@ struct NoPin {
     #[schema(minimum = 1, example = 508)]
     card_id: i64,
     /// In major units, at most two decimals; a number or a string of plain digits.
-    #[schema(minimum = 0, example = 50)]
+    #[schema(minimum = 0, multiple_of = 0.01, example = 50)]
     no_pin_payment_amount: f64,
 }
 
@@ -285,15 +283,13 @@ struct Activation {
 #[derive(ToSchema)]
 struct Amount {
     /// Above zero, in major units, at most two decimals; a number or a string of plain digits.
-    #[schema(exclusive_minimum = 0, example = 10.00)]
+    #[schema(exclusive_minimum = 0, multiple_of = 0.01, example = 10.00)]
     amount: f64,
 }
 
 /// What kind of card.
 #[derive(ToSchema)]
 struct NewCardRequest {
-    /// Virtual or physical.
-    #[schema(inline)]
     card_type: CardType,
     /// 1–50 characters, no control characters.
     #[schema(min_length = 1, max_length = 50, example = "Travel")]
