@@ -12,7 +12,7 @@ use axum::{
 };
 use tracing::Instrument;
 
-use super::request_id;
+use super::{request_id, timings};
 
 /// Set on every answer that does not say otherwise. Answers are money and people: nobody may keep them.
 const SECURITY: [(HeaderName, HeaderValue); 4] = [
@@ -38,15 +38,10 @@ pub async fn edge(mut request: Request, next: Next) -> Response {
     if status.is_server_error() {
         span.in_scope(|| tracing::warn!(status = status.as_u16(), "answered with a server error"));
     }
-    metrics::histogram!(
-        "florin_http_seconds",
-        "route" => route.to_owned(),
-        "method" => method_name(&method),
-        "status" => class(status.as_u16()),
-    )
-    .record(begun.elapsed().as_secs_f64());
+    timings::record(route, method_name(&method), class(status.as_u16()), begun.elapsed().as_secs_f64());
 
     let headers = response.headers_mut();
+    headers.reserve(SECURITY.len() + 1);
     headers.insert(request_id::HEADER, id);
     for (name, value) in SECURITY {
         headers.entry(name).or_insert(value);

@@ -20,5 +20,6 @@ pub mod rates;
 pub mod request_id;
 pub mod serve;
 pub mod time;
+pub mod timings;
 pub mod tokens;
 pub mod window;
