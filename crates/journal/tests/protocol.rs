@@ -258,7 +258,7 @@ impl World {
             } else {
                 same().max_by_key(|record| record.term())
             };
-            if best.map(|record| record.hash()) != Some(valid[at]) {
+            if best.map(Loose::hash) != Some(valid[at]) {
                 return Err(format!("record {index} is not the one of the highest term"));
             }
         }
