@@ -98,20 +98,13 @@ impl Remote {
             command::push(&mut payload, &envelope, most).then_some(payload).ok_or(Error::CommandTooLarge)
         };
         let answered = self.tried(What::Command(class), partition, until, deadline, payload).await;
-        let reply = answered.and_then(|answer| {
-            let replies = command::read_answer(&answer.payload).map_err(|error| unreadable(&error))?;
-            replies.into_iter().next().ok_or_else(|| unreadable(&"it is empty"))
-        });
-        // Told: taken, or certainly not decided. Anything else leaves the approval to be reversed.
-        if let Some(waiting) = &mut waiting
-            && !matches!(
-                reply,
-                Err(Error::DeadlinePassed | Error::Busy { retry_after_ms: RETRY_AFTER_MS } | Error::Stopped { .. })
-            )
-        {
+        // What the service said of itself is certain; what it did not come to say leaves the approval to be reversed.
+        let uncertain = matches!(answered, Err(Failed::Over { .. } | Failed::Told(Error::Stopped { .. })));
+        if let Some(waiting) = waiting.as_mut().filter(|_| !uncertain) {
             waiting.of = None;
         }
-        reply
+        let replies = command::read_answer(&answered?.payload).map_err(|error| unreadable(&error))?;
+        replies.into_iter().next().ok_or_else(|| unreadable(&"it is empty"))
     }
 
     pub(crate) async fn batch(&self, partition: u16, envelopes: Vec<Envelope>) -> Result<Vec<Reply>, Error> {
@@ -259,21 +252,20 @@ impl Remote {
         until: Instant,
         deadline: Option<Instant>,
         payload: impl Fn(Option<Duration>) -> Result<B, Error>,
-    ) -> Result<Message, Error> {
+    ) -> Result<Message, Failed> {
         self.known(partition)?;
         let Ok(_permit) = self.0.in_flight.try_acquire() else {
-            return Err(Error::Busy { retry_after_ms: 100 });
+            return Err(Failed::Told(Error::Busy { retry_after_ms: 100 }));
         };
         let subject = what.subject(&self.0.ledger, partition);
-        let over =
-            || if deadline.is_some() { Error::DeadlinePassed } else { Error::Busy { retry_after_ms: RETRY_AFTER_MS } };
+        let over = Failed::Over { deadline: deadline.is_some() };
         let end = deadline.map_or(until, |deadline| deadline.min(until));
-        let (mut pause, mut attempt) = (PAUSE.0, self.0.options.attempt);
+        let (mut pause, mut attempt, mut doubted) = (PAUSE.0, self.0.options.attempt, false);
         loop {
             let now = Instant::now();
             let left = end.saturating_duration_since(now);
             if left.is_zero() {
-                return Err(over());
+                return Err(over);
             }
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, BINARY);
@@ -284,25 +276,61 @@ impl Remote {
                 Ok(answer) => match answer.headers.as_ref().and_then(Fault::of) {
                     None => return Ok(answer),
                     Some(Fault::Malformed(what)) => {
-                        return Err(Error::Stopped { reason: format!("it did not understand the request: {what}") });
+                        return Err(Failed::Told(Error::Stopped {
+                            reason: format!("it did not understand the request: {what}"),
+                        }));
                     }
                     // Where it is tried again, somebody else may own it.
-                    Some(Fault::Moved | Fault::Error(Error::Stopped { .. })) => {}
-                    Some(Fault::Error(error)) => return Err(error),
+                    Some(Fault::Moved | Fault::Error(Error::Stopped { .. })) => doubted = true,
+                    // Not admitted now says nothing of an earlier try that was not answered.
+                    Some(Fault::Error(Error::Busy { .. } | Error::DeadlinePassed | Error::ClockRefused { .. }))
+                        if doubted =>
+                    {
+                        return Err(over);
+                    }
+                    Some(Fault::Error(error)) => return Err(error.into()),
                 },
                 Err(error) if error.kind() == RequestErrorKind::MaxPayloadExceeded => {
-                    return Err(Error::CommandTooLarge);
+                    return Err(Failed::Told(Error::CommandTooLarge));
                 }
                 Err(error) => {
                     if error.kind() == RequestErrorKind::TimedOut {
                         // What only is slow must not be asked again and again.
                         attempt *= 2;
                     }
+                    doubted |= error.kind() != RequestErrorKind::NoResponders;
                     tracing::debug!(subject, %error, "a request is sent again");
                 }
             }
             tokio::time::sleep(pause.min(end.saturating_duration_since(Instant::now()))).await;
             pause = (pause * 2).min(PAUSE.1);
+        }
+    }
+}
+
+/// Why there is no answer.
+enum Failed {
+    /// The service, or this side of it, said so.
+    Told(Error),
+    /// Nobody answered in time: what became of it is not known.
+    Over {
+        /// Whether it was the caller's deadline.
+        deadline: bool,
+    },
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Told(error)
+    }
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Told(error) => error,
+            Failed::Over { deadline: true } => Self::DeadlinePassed,
+            Failed::Over { deadline: false } => Self::Busy { retry_after_ms: RETRY_AFTER_MS },
         }
     }
 }
