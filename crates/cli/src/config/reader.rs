@@ -237,7 +237,7 @@ impl<'a> Section<'a> {
                 let Some(entries) = value.get_ref().as_array() else {
                     return self.wrong(&given, key, "must be a list such as [\"…\", \"…\"]", read);
                 };
-                for entry in entries.iter() {
+                for entry in entries {
                     match entry.get_ref().as_str().map(&convert) {
                         Some(Ok(item)) => read.push(item),
                         Some(Err(what)) => self.wrong(&Given::File(entry), key, &what, ()),

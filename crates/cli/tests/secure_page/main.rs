@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use browser::Browser;
 use serde_json::json;
-use world::{World, shot};
+use world::{World, framed, shot};
 
 const FRAME: (&str, &str) = ("sec-fetch-dest", "iframe");
 
@@ -38,16 +38,16 @@ async fn a_browser_shows_it_in_a_frame_of_an_allowed_origin_and_nowhere_else() {
     browser.go(&link).await;
     assert!(browser.text().await.contains("Nothing is shown here"));
     // Nor in a frame of another origin, whether that says where the frame is or keeps it to itself
-    browser.go(&world.framed(&world.other, &link)).await;
+    browser.go(&framed(&world.other, &link)).await;
     browser.frame().await;
     assert!(!seen(&browser).await);
     let stolen = world.link("en").await;
-    browser.go(&format!("{}&silent=true", world.framed(&world.other, &stolen))).await;
+    browser.go(&format!("{}&silent=true", framed(&world.other, &stolen))).await;
     browser.frame().await;
     assert!(!seen(&browser).await);
 
     // When the allowed app frames it, then it is shown: none of that has used the first link up
-    browser.go(&world.framed(&world.allowed, &link)).await;
+    browser.go(&framed(&world.allowed, &link)).await;
     browser.frame().await;
     browser.until("return !!document.querySelector('#now') && !document.querySelector('#now').hidden").await;
     let text = browser.text().await;
@@ -98,7 +98,7 @@ async fn a_browser_shows_it_in_a_frame_of_an_allowed_origin_and_nowhere_else() {
     browser.screenshot(&shot("hidden")).await;
 
     // When the frame is loaded again, then the link has been used
-    browser.go(&world.framed(&world.allowed, &link)).await;
+    browser.go(&framed(&world.allowed, &link)).await;
     browser.frame().await;
     assert!(browser.text().await.contains("This link has been used or has expired"));
 
@@ -107,7 +107,7 @@ async fn a_browser_shows_it_in_a_frame_of_an_allowed_origin_and_nowhere_else() {
         browser.top().await;
         let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         browser.devtools("Emulation.setEmulatedMedia", media).await;
-        browser.go(&world.framed(&world.allowed, &world.link(language).await)).await;
+        browser.go(&framed(&world.allowed, &world.link(language).await)).await;
         browser.frame().await;
         assert!(seen(&browser).await);
         assert_eq!(browser.run("return document.documentElement.lang").await, json!(&language[..2]));
@@ -124,9 +124,9 @@ async fn a_browser_shows_it_in_a_frame_of_an_allowed_origin_and_nowhere_else() {
         browser.screenshot(&shot(name)).await;
     }
     // In a small phone, too
-    let phone = json!({"width": 300, "height": 420, "deviceScaleFactor": 2, "mobile": true});
+    let phone = json!({"width": 300, "height": 420, "deviceScaleFactor": 2, "mobile": false});
     browser.devtools("Emulation.setDeviceMetricsOverride", phone).await;
-    browser.go(&world.framed(&world.allowed, &world.link("de").await)).await;
+    browser.go(&framed(&world.allowed, &world.link("de").await)).await;
     browser.frame().await;
     assert_eq!(browser.run("return document.documentElement.scrollWidth <= innerWidth").await, json!(true));
     browser.top().await;
@@ -157,7 +157,7 @@ async fn it_hides_itself_and_a_link_ends_with_its_time() {
     let late = world.link("de").await;
     let since = Instant::now();
     // Given a page that shows, when its time is over, then it shows nothing by itself
-    browser.go(&world.framed(&world.allowed, &world.link("en").await)).await;
+    browser.go(&framed(&world.allowed, &world.link("en").await)).await;
     browser.frame().await;
     browser.until("return !document.getElementById('secrets') && !document.getElementById('after').hidden").await;
     let [number, ..] = world.secrets().await;

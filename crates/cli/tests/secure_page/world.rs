@@ -65,11 +65,6 @@ impl World {
         ["cardNumber", "expiryDate", "cvv"].map(|name| card[name].as_str().unwrap().to_owned())
     }
 
-    /// A page of an app with a link in a frame.
-    pub(crate) fn framed(&self, app: &str, link: &str) -> String {
-        format!("{app}/?link={link}")
-    }
-
     /// Loads a link as a browser loads a frame.
     pub(crate) async fn load(&self, link: &str, headers: &[(&str, &str)]) -> Response {
         let mut request = self.http.get(link);
@@ -78,6 +73,11 @@ impl World {
         }
         request.send().await.unwrap()
     }
+}
+
+/// A page of an app with a link in a frame.
+pub(crate) fn framed(app: &str, link: &str) -> String {
+    format!("{app}/?link={link}")
 }
 
 /// Where screenshots are kept for a person to look at.

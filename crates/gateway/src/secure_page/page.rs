@@ -178,7 +178,7 @@ mod tests {
         Page::new(&Settings {
             base_url: String::new(),
             allowed_origins: vec!["https://shop.example".parse().unwrap(), "http://localhost:*".parse().unwrap()],
-            token_for: Duration::from_secs(60),
+            token_for: Duration::from_mins(1),
             shown_for: Duration::from_secs(30),
         })
     }
