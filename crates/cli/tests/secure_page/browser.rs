@@ -81,10 +81,12 @@ impl Browser {
         self.post("/goog/cdp/execute", json!({"cmd": command, "params": params})).await;
     }
 
-    /// Into the page's only frame.
+    /// Into the page's only frame, once it is loaded.
     pub(crate) async fn frame(&self) {
         let frame = self.post("/element", json!({"using": "css selector", "value": "iframe"})).await;
         self.post("/frame", json!({"id": frame})).await;
+        // The page around it may be there before what is in it.
+        self.until("return location.href !== 'about:blank' && document.readyState === 'complete'").await;
     }
 
     /// Back to the page around it.
