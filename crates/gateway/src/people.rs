@@ -59,6 +59,7 @@ pub fn profile(vault: &Vault, row: &CardRow) -> Result<Profile, Problem> {
 fn problem(error: &florin_vault::Error) -> Problem {
     match error {
         florin_vault::Error::Unknown | florin_vault::Error::Erased => Problem::NotFound,
+        florin_vault::Error::Unreachable(_) => Problem::Busy { retry_after_s: 1 },
         error => Problem::internal("the vault failed", error),
     }
 }

@@ -25,6 +25,22 @@ pub enum Error {
     /// One of the vault's two files is there and the other is not: restore it, there is no fresh start.
     #[error("the vault is incomplete, its file {0} is missing; restore it from a backup")]
     Incomplete(std::path::PathBuf),
+    /// There is no vault of this name on the NATS servers: restore it, or make the ledger first. There is no fresh start.
+    #[error("there is no vault {0} on these NATS servers; make the ledger first, or restore the stream from a backup")]
+    Missing(String),
+    /// The bucket is there and is not as a vault's has to be.
+    #[error("the bucket {bucket} cannot hold a vault: {reason}")]
+    Bucket {
+        /// Its name.
+        bucket: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The NATS servers did not answer in time. What was asked may have been done or not, and may be asked again.
+    #[error(
+        "the vault's NATS servers cannot be reached: are they up, with JetStream, and may this user use the vault?"
+    )]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A plaintext or an id is longer than the vault takes.
     #[error("{what} is longer than {bound} bytes")]
     TooLong {

@@ -1,9 +1,10 @@
 //! Personal data under each user's own key, so that destroying the key erases the person.
 //!
-//! Shape: one redb file plus, beside it, a small file of *shreds* (`<file>.shreds`). A user's random data key is wrapped
+//! Shape, in one process: one redb file plus, beside it, a small file of *shreds* (`<file>.shreds`). A user's random data key is wrapped
 //! under a key made from the master key **and** the user's 32-byte shred. Destroying overwrites the shred in place and then
 //! leaves a tombstone in redb: redb copies pages when it writes, so what it removes may linger in the file, but a
 //! wrapped key without its shred opens nothing, not even for the holder of the master key.
+//! Shared by processes it is a bucket on NATS ([`nats`]), with the same records and a shred for each.
 //!
 //! Bounds: plaintexts up to [`MAX_PLAINTEXT`] bytes; unwrapped keys of at most [`CACHED_USERS`] users in memory.
 //!
@@ -17,11 +18,13 @@ mod cache;
 mod error;
 mod keys;
 pub mod master;
+pub mod nats;
 pub mod pan;
 mod people;
 pub mod sealed;
 mod sealing;
 mod shreds;
+mod store;
 mod vault;
 
 pub use cache::CACHED_USERS;

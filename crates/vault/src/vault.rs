@@ -1,44 +1,39 @@
 //! The vault itself: register, seal, open, digest, destroy. Every write is durable when it returns.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use zeroize::Zeroizing;
 
 use crate::cache::Cache;
 use crate::keys::{self, KEY_BYTES, Key, UserKeys};
+use crate::nats;
 use crate::people::{Person, Record};
-use crate::shreds::{Shreds, private_file};
-use crate::{Account, Error, MasterKey, master, sealed};
+use crate::store::{Local, Store};
+use crate::{Account, Error, MasterKey, sealed};
 
-const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
-const PEOPLE: TableDefinition<'_, &Account, &[u8]> = TableDefinition::new("people");
-
-/// Row of `META`: the ledger-wide random secret, sealed under the master key. Opening it proves the master key.
+/// Context of the ledger-wide random secret, sealed under the master key. Opening it proves the master key.
 const LEDGER_SECRET: &str = "ledger secret";
 /// Owner of what belongs to the vault and not to an account.
 const NOBODY: Account = [0; 16];
-/// redb's page cache, in bytes.
-const PAGE_CACHE_BYTES: usize = 32 * 1024 * 1024;
 
 /// Contexts of the vault's own sealed values, each under a key of its own, apart from what callers seal.
 const WAY_BACK: &str = "way back";
 const DATA_KEY: &str = "data key";
 
-/// The vault of one ledger. Cheap to clone; calls block for a read of the database at most, except [`Vault::register`],
-/// [`Vault::register_all`] and [`Vault::destroy`], which wait for the disk.
+/// The vault of one ledger. Cheap to clone; calls block for a read of the store at most, except [`Vault::register`],
+/// [`Vault::register_all`] and [`Vault::destroy`], which wait for what they write. None of them needs the caller's runtime to go on
+/// meanwhile, so that they may be called from its threads.
 #[derive(Clone)]
 pub struct Vault(Arc<Inner>);
 
 struct Inner {
-    database: Database,
-    shreds: Shreds,
+    store: Box<dyn Store>,
     /// Together with a user's shred it makes the key that wraps the user's data key.
     wrapping: Key,
     pseudonyms: Key,
-    cache: Cache,
+    cache: Arc<Cache>,
 }
 
 impl fmt::Debug for Vault {
@@ -54,27 +49,35 @@ impl Vault {
     /// [`Error::WrongMasterKey`] when it was made with another key, [`Error::Incomplete`] when one of the two files is missing,
     /// [`Error::Database`] when another process holds it.
     pub fn open(path: &Path, master: &MasterKey) -> Result<Self, Error> {
-        let shreds_path = beside(path);
-        let new = !path.exists();
-        if !new && !shreds_path.exists() {
-            return Err(Error::Incomplete(shreds_path));
-        }
-        let shreds = Shreds::open(&shreds_path)?;
-        if new && shreds.count()? > 0 {
-            return Err(Error::Incomplete(path.to_owned()));
-        }
-        let database = Database::builder()
-            .set_cache_size(PAGE_CACHE_BYTES)
-            .create_file(private_file(path)?)
-            .map_err(Error::database)?;
-        master::sync_folder(path)?;
-        let secret = ledger_secret(&database, &shreds, master)?;
+        Self::over(Box::new(Local::open(path)?), Arc::new(Cache::new()), master)
+    }
+
+    /// Opens the vault of a ledger on NATS, which any number of processes share; see [`crate::nats`]. It keeps a connection of its
+    /// own, on threads of its own.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when there is none, [`Error::WrongMasterKey`], [`Error::Unreachable`].
+    pub fn open_nats(connection: nats::Connection, name: &str, master: &MasterKey) -> Result<Self, Error> {
+        let cache = Arc::new(Cache::new());
+        Self::over(Box::new(nats::Shared::open(connection, name, &cache)?), cache, master)
+    }
+
+    /// Makes the vault of a new ledger on NATS; one that is there already is opened.
+    ///
+    /// # Errors
+    /// As [`Vault::open_nats`].
+    pub fn create_nats(connection: nats::Connection, name: &str, master: &MasterKey) -> Result<Self, Error> {
+        let cache = Arc::new(Cache::new());
+        Self::over(Box::new(nats::Shared::create(connection, name, &cache)?), cache, master)
+    }
+
+    fn over(store: Box<dyn Store>, cache: Arc<Cache>, master: &MasterKey) -> Result<Self, Error> {
+        let secret = ledger_secret(&*store, master)?;
         Ok(Self(Arc::new(Inner {
-            database,
-            shreds,
+            store,
             wrapping: master.derive("florin vault 2026 wrap user key v1"),
             pseudonyms: keys::derive("florin vault 2026 pseudonym v1", &secret),
-            cache: Cache::new(),
+            cache,
         })))
     }
 
@@ -93,34 +96,17 @@ impl Vault {
         self.register_all(&[(account, company, user)])
     }
 
-    /// Registers many users with two syncs in all: every one of them, or on an error none.
+    /// Registers many users at once: every one of them, or on an error none (on NATS, unless another process registers one of
+    /// them at the same moment).
     pub fn register_all(&self, people: &[(Account, &str, &str)]) -> Result<(), Error> {
-        let transaction = self.0.database.begin_write().map_err(Error::database)?;
-        {
-            let mut table = transaction.open_table(PEOPLE).map_err(Error::database)?;
-            let shreds = people.iter().map(|_| keys::random()).collect::<Result<Vec<_>, _>>()?;
-            // Shreds first: a crash in between wastes slots, and never leaves a record without its shred.
-            let mut appended = None;
-            for (index, (account, company, user)) in people.iter().enumerate() {
-                let way_back = Person::encode(company, user)?;
-                let known = match table.get(account).map_err(Error::database)? {
-                    Some(row) => Some(Record::decode(row.value())?),
-                    None => None,
-                };
-                if let Some(record) = known {
-                    self.0.expect_same(*account, &record, &way_back)?;
-                    continue;
-                }
-                let first = match appended {
-                    Some(first) => first,
-                    None => *appended.insert(self.0.shreds.append(&shreds)?),
-                };
-                let slot = first + index as u64;
-                let record = self.0.new_record(*account, slot, &shreds[index], &way_back)?;
-                table.insert(account, record.encode().as_slice()).map_err(Error::database)?;
-            }
-        }
-        transaction.commit().map_err(Error::database)
+        let way_backs =
+            people.iter().map(|(_, company, user)| Person::encode(company, user)).collect::<Result<Vec<_>, _>>()?;
+        let accounts: Vec<Account> = people.iter().map(|(account, ..)| *account).collect();
+        self.0.store.add(
+            &accounts,
+            &|index, record| self.0.expect_same(accounts[index], record, &way_backs[index]),
+            &|index, slot, shred| self.0.new_record(accounts[index], slot, shred, &way_backs[index]),
+        )
     }
 
     /// Whom the account belongs to; `None` when it is unknown or was erased.
@@ -167,30 +153,16 @@ impl Vault {
 
     /// Destroys the user's key and the way back for ever; a tombstone stays. `false` when that had been done before.
     ///
-    /// A call that already holds the key finishes; every later one is [`Error::Erased`].
+    /// A call that already holds the key finishes; every later one is [`Error::Erased`]: here at once, in other processes that
+    /// share the vault before this returns, which there takes some seconds.
     pub fn destroy(&self, account: Account) -> Result<bool, Error> {
-        let transaction = self.0.database.begin_write().map_err(Error::database)?;
-        {
-            let mut table = transaction.open_table(PEOPLE).map_err(Error::database)?;
-            let record = match table.get(&account).map_err(Error::database)? {
-                Some(row) => Record::decode(row.value())?,
-                None => return Err(Error::Unknown),
-            };
-            let Record::Living { slot, .. } = record else {
-                return Ok(false);
-            };
-            // The shred first: from here on the person is erased, whatever becomes of the transaction.
-            self.0.shreds.destroy(slot)?;
-            self.0.cache.forget(account);
-            table.insert(&account, Record::Erased.encode().as_slice()).map_err(Error::database)?;
-        }
-        transaction.commit().map_err(Error::database)?;
-        Ok(true)
+        self.0.store.erase(account, &|| self.0.cache.forget(account))
     }
 }
 
 impl Inner {
     fn user(&self, account: Account) -> Result<Arc<UserKeys>, Error> {
+        self.store.fresh()?;
         self.cache.get_or_load(account, || {
             let data = self.unwrap(account, &self.record(account)?)?;
             Ok(UserKeys::derive(&data))
@@ -198,10 +170,7 @@ impl Inner {
     }
 
     fn record(&self, account: Account) -> Result<Record, Error> {
-        let transaction = self.database.begin_read().map_err(Error::database)?;
-        let table = transaction.open_table(PEOPLE).map_err(Error::database)?;
-        let row = table.get(&account).map_err(Error::database)?;
-        Record::decode(row.ok_or(Error::Unknown)?.value())
+        self.store.record(account)?.ok_or(Error::Unknown)
     }
 
     fn new_record(&self, account: Account, slot: u64, shred: &Key, way_back: &[u8]) -> Result<Record, Error> {
@@ -231,7 +200,7 @@ impl Inner {
         let Record::Living { slot, wrapped, .. } = record else {
             return Err(Error::Erased);
         };
-        let wrapping = self.wrapping_key(account, &self.shreds.read(*slot)?);
+        let wrapping = self.wrapping_key(account, &self.store.shred(*slot)?);
         to_key(&sealed::open(&wrapping, &account, DATA_KEY, wrapped)?)
     }
 
@@ -241,33 +210,17 @@ impl Inner {
 }
 
 /// Reads the ledger secret, or makes it in a vault that has nothing yet.
-fn ledger_secret(database: &Database, shreds: &Shreds, master: &MasterKey) -> Result<Key, Error> {
+fn ledger_secret(store: &dyn Store, master: &MasterKey) -> Result<Key, Error> {
     let wrapping = master.derive("florin vault 2026 wrap ledger secret v1");
-    let transaction = database.begin_write().map_err(Error::database)?;
-    let secret = {
-        transaction.open_table(PEOPLE).map_err(Error::database)?;
-        let mut table = transaction.open_table(META).map_err(Error::database)?;
-        let stored = table.get(LEDGER_SECRET).map_err(Error::database)?;
-        let stored = stored.map(|row| row.value().to_vec());
-        match stored {
-            Some(stored) => match sealed::open(&wrapping, &NOBODY, LEDGER_SECRET, &stored) {
-                Ok(secret) => to_key(&secret)?,
-                Err(Error::Damaged(_)) => return Err(Error::WrongMasterKey),
-                Err(error) => return Err(error),
-            },
-            None if shreds.count()? > 0 => {
-                return Err(Error::Damaged("the vault has users and no ledger secret"));
-            }
-            None => {
-                let secret = keys::random()?;
-                let sealed = sealed::seal(&wrapping, &NOBODY, LEDGER_SECRET, secret.as_slice())?;
-                table.insert(LEDGER_SECRET, sealed.as_slice()).map_err(Error::database)?;
-                secret
-            }
-        }
-    };
-    transaction.commit().map_err(Error::database)?;
-    Ok(secret)
+    let stored = store.secret(&|| {
+        let secret = keys::random()?;
+        sealed::seal(&wrapping, &NOBODY, LEDGER_SECRET, secret.as_slice())
+    })?;
+    match sealed::open(&wrapping, &NOBODY, LEDGER_SECRET, &stored) {
+        Ok(secret) => to_key(&secret),
+        Err(Error::Damaged(_)) => Err(Error::WrongMasterKey),
+        Err(error) => Err(error),
+    }
 }
 
 fn way_back_key(data: &Key) -> Key {
@@ -281,10 +234,4 @@ fn to_key(bytes: &[u8]) -> Result<Key, Error> {
     }
     key.copy_from_slice(bytes);
     Ok(key)
-}
-
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".shreds");
-    PathBuf::from(name)
 }

@@ -48,6 +48,7 @@ impl Failure {
             florin_vault::Error::Erased => Self::conflict("user_erased", "The user's personal data was erased."),
             florin_vault::Error::Taken => Self::conflict("user_exists", "The account belongs to another user."),
             florin_vault::Error::TooLong { .. } => Problem::Malformed("a text is too long to be kept".into()).into(),
+            florin_vault::Error::Unreachable(_) => Problem::Busy { retry_after_s: 1 }.into(),
             error => Problem::internal("the vault failed", error).into(),
         }
     }
