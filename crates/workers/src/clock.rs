@@ -3,7 +3,7 @@
 //! The engine decides what is due and what comes of it; the worker only carries. A command's key is derived from what is
 //! due and the hour, so that sending it again within the hour is a replay, and what is still due after it is asked anew.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -16,10 +16,12 @@ use florin_engine::{
     ids::Key,
 };
 use florin_processor::{Clock as WallClock, Error, SystemClock};
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::derive;
 use crate::engine::Engine;
+use crate::held::Held;
 
 /// How long what came to nothing is left alone; also the time in which a command is a replay.
 const HOUR_MS: u64 = 3_600_000;
@@ -35,13 +37,15 @@ pub struct Options {
     pub batch: usize,
     /// How many batches of a partition before the next partition has its turn [16].
     pub batches: usize,
+    /// The partitions that are looked after here, as `florin_processor::placement` says for the group `clock`; `None`: all.
+    pub partitions: Option<watch::Receiver<BTreeSet<u16>>>,
     /// Dates the commands.
     pub clock: Arc<dyn WallClock>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { tick: Duration::from_secs(1), batch: 256, batches: 16, clock: Arc::new(SystemClock) }
+        Self { tick: Duration::from_secs(1), batch: 256, batches: 16, partitions: None, clock: Arc::new(SystemClock) }
     }
 }
 
@@ -61,11 +65,12 @@ impl Clock {
         let mut ticks = tokio::time::interval(options.tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let partitions = engine.partitions();
+        let held = Held::new(options.partitions.clone());
         let mut round = Round { engine, options, resting: HashMap::new() };
         let work = async {
             loop {
                 ticks.tick().await;
-                for partition in 0..partitions {
+                for partition in (0..partitions).filter(|partition| held.has(*partition)) {
                     if let Err(error) = round.partition(partition).await {
                         metrics::counter!("florin_clock_put_off_total").increment(1);
                         tracing::debug!(partition, %error, "what is due is put off");

@@ -12,6 +12,7 @@ pub mod backoff;
 pub mod clock;
 mod derive;
 pub mod engine;
+mod held;
 pub mod letters;
 pub mod mail;
 pub mod queue;

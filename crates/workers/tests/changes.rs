@@ -92,7 +92,7 @@ async fn an_old_freeze_delivered_again_after_a_thaw_changes_nothing() {
         since_ms: NOON,
     };
     settling.queue.enqueue(vec![item], None).await.unwrap();
-    eventually(|| async { settling.queue.depth() == florin_workers::queue::Depth::default() }).await;
+    eventually(|| async { settling.queue.depth().await.unwrap() == florin_workers::queue::Depth::default() }).await;
     // then nobody calls the issuer,
     assert_eq!(world.issuer.calls(old.uuid()), calls);
     // and if somebody did, under whatever id, the issuer would refuse it by its change number,

@@ -92,7 +92,13 @@ struct Ticking {
 
 fn tick(engine: &Played) -> Ticking {
     let clock = Arc::new(ManualClock::new(NOON));
-    let options = Options { tick: Duration::from_secs(1), batch: 4, batches: 2, clock: Arc::clone(&clock) as _ };
+    let options = Options {
+        tick: Duration::from_secs(1),
+        batch: 4,
+        batches: 2,
+        partitions: None,
+        clock: Arc::clone(&clock) as _,
+    };
     Ticking { clock, _task: tokio::spawn(Clock::run(engine.clone(), options, std::future::pending())) }
 }
 

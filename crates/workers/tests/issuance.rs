@@ -249,7 +249,8 @@ async fn at_shutdown_what_cannot_be_finished_is_given_back() {
     eventually(|| async { world.issuer.calls(request_id(card, 1).uuid()) == 1 }).await;
     let queue = settling.queue.clone();
     settling.ends().await;
-    assert_eq!((queue.depth().leased, queue.depth().waiting), (0, 1));
+    let depth = queue.depth().await.unwrap();
+    assert_eq!((depth.leased, depth.waiting), (0, 1));
     assert_eq!(queue.take().await.unwrap().tries, 0, "and it does not count as a try");
 }
 

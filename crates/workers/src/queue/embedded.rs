@@ -282,8 +282,8 @@ impl Queue for Embedded {
         Ok(())
     }
 
-    fn depth(&self) -> Depth {
-        self.index().depth()
+    async fn depth(&self) -> Result<Depth, Error> {
+        Ok(self.index().depth())
     }
 }
 
@@ -342,14 +342,14 @@ fn letter(stored: &Stored) -> Option<Letter> {
     Some(Letter { item: stored.item, tries: stored.tries, death })
 }
 
-fn checkpoint_bytes(checkpoint: Checkpoint) -> [u8; 40] {
+pub(super) fn checkpoint_bytes(checkpoint: Checkpoint) -> [u8; 40] {
     let mut bytes = [0; 40];
     bytes[..8].copy_from_slice(&checkpoint.index.to_le_bytes());
     bytes[8..].copy_from_slice(&checkpoint.hash.0);
     bytes
 }
 
-fn checkpoint_of(bytes: [u8; 40]) -> Checkpoint {
+pub(super) fn checkpoint_of(bytes: [u8; 40]) -> Checkpoint {
     let (mut index, mut hash) = ([0; 8], [0; 32]);
     index.copy_from_slice(&bytes[..8]);
     hash.copy_from_slice(&bytes[8..]);

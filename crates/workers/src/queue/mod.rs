@@ -1,4 +1,5 @@
-//! The work queue between the journal and the issuer: a contract that a shared queue of a message broker can keep as well.
+//! The work queue between the journal and the issuer: one contract, kept by the [`Embedded`] queue of one process and by the
+//! [`JetStream`] queue that any number of processes share.
 //!
 //! The queue is disposable: whatever it loses, the sweeper brings back from the engine's own list. What it must never do is
 //! forget an item that it has acknowledged *and* whose position in the journal it has stored.
@@ -6,6 +7,7 @@
 mod embedded;
 mod index;
 mod item;
+mod jetstream;
 
 use std::future::Future;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use florin_journal::Hash;
 pub use embedded::{Embedded, Settings};
 pub(crate) use item::shortened;
 pub use item::{Death, Item, ItemId, Kind, NotAnId};
+pub use jetstream::{JetStream, Settings as SharedSettings};
 
 /// How far a follower has come: the last record it has done with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +57,8 @@ pub struct Letter {
 pub struct Depth {
     /// Not leased and not dead.
     pub waiting: usize,
-    /// Being worked on, dead letters that are tried again included.
+    /// Being worked on, dead letters that are tried again included. A shared queue cannot tell them from those that wait for
+    /// their next try, and counts both here.
     pub leased: usize,
     /// Dead letters.
     pub dead: usize,
@@ -85,6 +89,39 @@ pub enum Error {
         /// The file.
         path: std::path::PathBuf,
     },
+    /// A shared queue's servers did not answer for as long as the queue is patient. Nothing is lost: what was asked may have
+    /// been done or not, and may be asked again.
+    #[error(
+        "the work queue cannot be reached while {doing}: are the NATS servers up, with JetStream, and may this user use the queue?"
+    )]
+    Unreachable {
+        /// What.
+        doing: &'static str,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A shared queue's servers refused.
+    #[error("the NATS servers refuse {doing}: {reason}")]
+    Refused {
+        /// What.
+        doing: &'static str,
+        /// Why, in the server's words.
+        reason: String,
+    },
+    /// A stream of this name is there and is not this queue.
+    #[error(
+        "the stream {stream} is not this ledger's work queue: {reason}; look at it, and delete it if nothing needs it: the sweeper brings back what is still to be done"
+    )]
+    Foreign {
+        /// The stream.
+        stream: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A ledger's name that cannot be part of a subject.
+    #[error("the ledger's name {0:?} is not 1 to 32 of a-z, 0-9 and -")]
+    Name(String),
     /// The storage failed while doing something.
     #[error("the work queue's storage failed while {doing}")]
     Storage {
@@ -106,7 +143,10 @@ pub enum Error {
 ///   over, and the item is taken by another; whoever had it gets [`Error::LeaseLost`].
 /// - *Order per card.* No item of a card is taken while another of the same card is leased; of those that may be taken, the
 ///   lowest change goes first. An item that waits for its next try, or is dead, holds up no other.
-/// - *Bounded.* Beyond its capacity it answers [`Error::Full`]; the caller waits, the journal keeps the rest.
+///   Between processes this is no fence: a consumer that stood still for longer than its lease may still finish a call that it
+///   had begun. That is why the issuer refuses lower change numbers and knows requests by id.
+/// - *Bounded.* Beyond its capacity it answers [`Error::Full`], and may have added a part; the caller waits, the journal keeps
+///   the rest.
 /// - Tries may be forgotten in a crash, items and dead letters not.
 pub trait Queue: Clone + Send + Sync + 'static {
     /// Adds what is not there yet (waiting, leased or dead), then stores how far the follower of a partition has come.
@@ -153,5 +193,12 @@ pub trait Queue: Clone + Send + Sync + 'static {
     fn discard(&self, id: ItemId) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// How many items there are.
-    fn depth(&self) -> Depth;
+    fn depth(&self) -> impl Future<Output = Result<Depth, Error>> + Send;
+}
+
+impl Error {
+    /// Whether asking again later may help, with nothing to be done here.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Full { .. })
+    }
 }

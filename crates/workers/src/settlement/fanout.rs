@@ -23,6 +23,7 @@ use super::accounts::Accounts;
 use super::standing::Standing;
 use super::{Error, Options};
 use crate::engine::Engine;
+use crate::held::Held;
 use crate::queue::{Checkpoint, Error as QueueError, Item, Kind, Queue};
 
 /// Most items of one enqueueing.
@@ -49,11 +50,23 @@ pub(crate) struct Fanout<E, P, Q> {
 }
 
 impl<E: Engine, P: Provider, Q: Queue> Fanout<E, P, Q> {
-    /// Follows and sweeps until told to stop.
+    /// Follows and sweeps while the partition is held here, until told to stop. Two that do so at once, for a moment, do no
+    /// harm: what both enqueue is there once.
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+        let mut held = Held::new(self.options.partitions.clone());
         tokio::select! {
-            ended = self.follow() => ended,
             _ = stop.wait_for(|stop| *stop) => Ok(()),
+            ended = async {
+                loop {
+                    held.gained(self.partition).await;
+                    tokio::select! {
+                        ended = self.follow() => return ended,
+                        () = held.lost(self.partition) => {
+                            tracing::debug!(partition = self.partition, "the fan-out goes on elsewhere");
+                        }
+                    }
+                }
+            } => ended,
         }
     }
 
@@ -153,7 +166,7 @@ impl<E: Engine, P: Provider, Q: Queue> Fanout<E, P, Q> {
                 Err(error) => return Err(error.into()),
             }
         }
-        let depth = self.queue.depth();
+        let depth = self.queue.depth().await?;
         metrics::gauge!("florin_settlement_items", "state" => "waiting").set(depth.waiting as f64);
         metrics::gauge!("florin_settlement_items", "state" => "leased").set(depth.leased as f64);
         metrics::gauge!("florin_settlement_items", "state" => "dead").set(depth.dead as f64);

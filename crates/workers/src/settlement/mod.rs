@@ -1,7 +1,8 @@
 //! Settlement: what the engine wants of the issuer goes to the issuer, and the issuer's answer to the engine.
 //!
 //! Shape: one [`fanout`] per partition puts items on the [`Queue`](crate::queue::Queue); any number of [`consumer`]s take
-//! them, call the issuer and settle; [`late`] settles what comes unasked.
+//! them, call the issuer and settle; [`late`] settles what comes unasked. In several processes the fan-out of a partition runs
+//! where its lease is ([`Options::partitions`]), and the consumers of all share the queue.
 //!
 //! What it rests on: the engine lists everything unsettled, so that no item is the only copy of anything; the issuer knows
 //! requests by id and refuses lower change numbers; the engine knows answers by key. So every step may happen again.
@@ -15,6 +16,7 @@ mod late;
 mod standing;
 mod submit;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -83,6 +85,9 @@ pub struct Options {
     pub sweep_every: Duration,
     /// How long consumers may finish what they are at, at the end [5 s].
     pub grace: Duration,
+    /// The partitions whose fan-out runs here, as `florin_processor::placement` says for the group `settlement`; `None`: all.
+    /// Consumers take items of every partition anyway.
+    pub partitions: Option<watch::Receiver<BTreeSet<u16>>>,
     /// Dates commands.
     pub clock: Arc<dyn WallClock>,
 }
@@ -99,6 +104,7 @@ impl Default for Options {
             extend_every: Duration::from_secs(10),
             sweep_every: Duration::from_secs(30),
             grace: Duration::from_secs(5),
+            partitions: None,
             clock: Arc::new(SystemClock),
         }
     }
