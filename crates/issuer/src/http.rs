@@ -68,18 +68,7 @@ impl fmt::Debug for Http {
 impl Http {
     /// Makes the adapter; connects with the first call.
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        let mut base_url = Url::parse(&settings.base_url).map_err(|_| Error::BaseUrl)?;
-        match base_url.scheme() {
-            "https" => {}
-            "http" if is_loopback(&base_url) => {}
-            "http" => return Err(Error::Insecure),
-            _ => return Err(Error::BaseUrl),
-        }
-        // Without the slash, joining a path would replace the last part of a prefix.
-        if !base_url.path().ends_with('/') {
-            let path = format!("{}/", base_url.path());
-            base_url.set_path(&path);
-        }
+        let base_url = base_url(&settings.base_url)?;
         let client = Client::builder()
             .timeout(settings.timeout)
             .connect_timeout(settings.timeout)
@@ -287,7 +276,24 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn now_ms() -> u64 {
+/// The base that paths are joined to; nothing that would pass the network in the clear.
+pub(crate) fn base_url(text: &str) -> Result<Url, Error> {
+    let mut base_url = Url::parse(text).map_err(|_| Error::BaseUrl)?;
+    match base_url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&base_url) => {}
+        "http" => return Err(Error::Insecure),
+        _ => return Err(Error::BaseUrl),
+    }
+    // Without the slash, joining a path would replace the last part of a prefix.
+    if !base_url.path().ends_with('/') {
+        let path = format!("{}/", base_url.path());
+        base_url.set_path(&path);
+    }
+    Ok(base_url)
+}
+
+pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,6 +4,7 @@
 //! kept at all. Everything is durable before it is answered, the count of calls included; [`Behaviour`] alone is forgotten at the end.
 
 mod behaviour;
+pub mod control;
 mod make;
 mod records;
 pub mod server;
