@@ -38,6 +38,7 @@ pub(crate) fn vault(error: vault::Error) -> Failure {
             Exit::Config,
             "use the master key that this ledger was made with (`secrets.master_key_file` or FLORIN_MASTER_KEY)",
         ),
+        Error::Unreachable(_) => (Exit::Stopped, "see whether the NATS servers are up, then try again"),
         error if full(error) => (Exit::Disk, SPACE),
         Error::File(_) | Error::Database(_) | Error::Random => (Exit::Disk, DISK),
         _ => (Exit::Ledger, RESTORE),
@@ -134,8 +135,8 @@ pub(crate) fn settlement_passing(error: &settlement::Error) -> bool {
 }
 
 /// Whether an error of the queue may pass by itself.
-fn queue_passing(_: &queue::Error) -> bool {
-    false
+fn queue_passing(error: &queue::Error) -> bool {
+    error.is_passing()
 }
 
 /// Whether what ended the webhooks may pass by itself.

@@ -35,10 +35,20 @@ pub struct Ports {
     pub preparing: Arc<AtomicBool>,
 }
 
-/// Why dead letters cannot be had.
+/// Why dead letters cannot be had or dealt with.
 #[derive(Debug, Error)]
-#[error("the dead letters cannot be reached")]
-pub struct Error(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+#[non_exhaustive]
+pub enum Error {
+    /// The letter is being tried right now: what becomes of it has to be waited for.
+    #[error("the dead letter is being tried right now")]
+    BeingTried,
+    /// The queue cannot be reached just now; asking again may help.
+    #[error("the dead letters cannot be reached now")]
+    Away(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The queue failed.
+    #[error("the dead letters cannot be reached")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
 
 /// An item that a queue gave up after its last try.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,9 +75,9 @@ pub struct DeadLetter {
 pub trait DeadLetters: Send + Sync {
     /// At most `limit`, oldest first.
     fn list(&self, limit: usize) -> Result<Vec<DeadLetter>, Error>;
-    /// Puts one back on its queue as new; `false`: there is none of this id.
+    /// Puts one back on its queue as new; `false`: there is none of this id. [`Error::BeingTried`] while it is being tried.
     fn retry(&self, id: &str) -> Result<bool, Error>;
-    /// Gives one up for good; `false`: there is none of this id.
+    /// Gives one up for good; `false`: there is none of this id. [`Error::BeingTried`] while it is being tried.
     fn drop(&self, id: &str) -> Result<bool, Error>;
 }
 

@@ -40,7 +40,7 @@ pub(super) fn all(settlement: Option<Arc<dyn DeadLetters>>, webhooks: Option<Des
 impl<Q: Queue> DeadLetters for Letters<Q> {
     fn list(&self, limit: usize) -> Result<Vec<DeadLetter>, Error> {
         let letters = self.runtime.block_on(self.letters.list());
-        let letters = letters.map_err(|error| Error(Box::new(error)))?;
+        let letters = letters.map_err(failed)?;
         Ok(letters.into_iter().take(limit).map(shown).collect())
     }
 
@@ -76,7 +76,15 @@ fn found(done: Result<(), queue::Error>) -> Result<bool, Error> {
     match done {
         Ok(()) => Ok(true),
         Err(queue::Error::NoLetter(_)) => Ok(false),
-        Err(error) => Err(Error(Box::new(error))),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn failed(error: queue::Error) -> Error {
+    match error {
+        queue::Error::Leased(_) => Error::BeingTried,
+        error if error.is_passing() => Error::Away(Box::new(error)),
+        error => Error::Failed(Box::new(error)),
     }
 }
 

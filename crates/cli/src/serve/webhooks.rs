@@ -201,7 +201,7 @@ impl ports::DeadLetters for AllLetters {
     fn list(&self, limit: usize) -> Result<Vec<ports::DeadLetter>, ports::Error> {
         let mut letters = self.settlement.as_ref().map_or(Ok(Vec::new()), |letters| letters.list(limit))?;
         if let Some(desk) = &self.webhooks {
-            let dead = self.runtime.block_on(desk.letters()).map_err(|error| ports::Error(Box::new(error)))?;
+            let dead = self.runtime.block_on(desk.letters()).map_err(|error| ports::Error::Failed(Box::new(error)))?;
             letters.extend(dead.into_iter().map(letter));
         }
         letters.sort_by_key(|letter| letter.since_ms);
@@ -228,7 +228,7 @@ fn found(done: Result<(), Error>) -> Result<bool, ports::Error> {
     match done {
         Ok(()) => Ok(true),
         Err(Error::Unknown(_)) => Ok(false),
-        Err(error) => Err(ports::Error(Box::new(error))),
+        Err(error) => Err(ports::Error::Failed(Box::new(error))),
     }
 }
 

@@ -200,6 +200,11 @@ async fn dead_letters_are_seen_and_retried() {
     let letters = stack.ops("GET", "/dead-letters", "").await.expect(200);
     assert_eq!(letters.body["dead_letters"][0]["queue"], "settlement");
     stack.ops("POST", "/dead-letters/8/retry", "").await.expect(404);
+    // One that is being tried is a conflict, not a failure.
+    for action in ["retry", "drop"] {
+        let refused = stack.ops("POST", &format!("/dead-letters/6/{action}"), "").await.expect(409);
+        assert_eq!(refused.body["error"]["code"], "being_tried", "{}", refused.text);
+    }
     stack.ops("POST", "/dead-letters/7/burn", "").await.expect(404);
     stack.ops("POST", "/dead-letters/7/retry", "").await.expect(204);
     stack.ops("POST", "/dead-letters/7/drop", "").await.expect(404);

@@ -75,7 +75,7 @@ impl Answered {
     }
 }
 
-/// Dead letters of nobody's: one, until it is dealt with.
+/// Dead letters of nobody's: one, until it is dealt with, and `6`, which is always being tried.
 #[derive(Default)]
 struct OneLetter(std::sync::Mutex<bool>);
 
@@ -96,6 +96,9 @@ impl DeadLetters for OneLetter {
     }
 
     fn retry(&self, id: &str) -> Result<bool, Error> {
+        if id == "6" {
+            return Err(Error::BeingTried);
+        }
         Ok(id == "7" && !std::mem::replace(&mut *self.0.lock().unwrap(), true))
     }
 

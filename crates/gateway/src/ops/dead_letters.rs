@@ -68,7 +68,7 @@ pub(super) async fn list(call: Call) -> Answer {
 
 /// Puts a dead letter back on its queue, or drops it for good.
 #[utoipa::path(post, path = "/dead-letters/{id}/{action}", tag = "queues", params(super::openapi::OfDeadLetter),
-    responses((status = 204, description = "Done"), super::openapi::ReadErrors))]
+    responses((status = 204, description = "Done"), (status = 409, description = "`being_tried`: wait until that has ended."), super::openapi::ReadErrors))]
 pub(super) async fn decide(call: Call, Params((id, action)): Params<(String, String)>, _: Body) -> Answer {
     let letter = id.clone();
     let found = match action.as_str() {
@@ -91,5 +91,15 @@ async fn blocking<T: Send + 'static>(
     let letters = letters.ok_or(Failure::not_here("No settlement and no webhooks run in this process."))?;
     let asked = tokio::task::spawn_blocking(move || ask(&*letters)).await;
     let asked = asked.map_err(|error| Problem::internal("a question broke off", &error))?;
-    asked.map_err(|error| Problem::internal("dead letters cannot be had", &error).into())
+    asked.map_err(|error| match error {
+        ports::Error::BeingTried => Failure::conflict(
+            "being_tried",
+            "The dead letter is being tried right now: wait until that has ended, then look whether it is still there.",
+        ),
+        ports::Error::Away(_) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "dead letters cannot be had now");
+            Problem::Busy { retry_after_s: 1 }.into()
+        }
+        error => Problem::internal("dead letters cannot be had", &error).into(),
+    })
 }
