@@ -11,7 +11,7 @@ use std::time::Duration;
 use florin_engine::policy::CardKind;
 use florin_engine::terms::{Change, Status};
 use florin_issuer::CardStatus;
-use florin_journal::testing::NatsServer;
+use florin_journal::{Provider, testing::NatsServer};
 use florin_workers::Settlement;
 use florin_workers::queue::{JetStream, Queue, SharedSettings};
 use florin_workers::settlement::{Error, Options};
