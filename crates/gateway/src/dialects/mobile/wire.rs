@@ -70,6 +70,7 @@ const fn visible(row: &CardRow) -> bool {
 
 /// A card.
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the document's names")]
 pub(super) struct Card {
     /// Its numeric id, which the calls with `card_id` take.
     #[schema(value_type = i64, minimum = 1, example = 508)]
@@ -150,6 +151,7 @@ impl Card {
 
 /// A page of cards.
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the document's names")]
 pub(super) struct Cards {
     /// Newest first.
     pub(super) cards: Vec<Card>,
