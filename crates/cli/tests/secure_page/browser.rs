@@ -18,6 +18,8 @@ const TRIES: usize = 200;
 /// One browser with one window; ended when dropped.
 pub(crate) struct Browser {
     driver: Child,
+    /// Of the browser itself, which a driver that is killed leaves behind.
+    process: String,
     session: String,
     http: reqwest::Client,
     _profile: TempDir,
@@ -54,7 +56,8 @@ impl Browser {
         let base = format!("http://127.0.0.1:{port}");
         let made: Value = http.post(format!("{base}/session")).json(&asked).send().await.unwrap().json().await.unwrap();
         let id = made["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("no session: {made}"));
-        Self { driver, session: format!("{base}/session/{id}"), http, _profile: profile }
+        let process = made["value"]["capabilities"]["goog:processID"].to_string();
+        Self { driver, process, session: format!("{base}/session/{id}"), http, _profile: profile }
     }
 
     async fn call(&self, method: Method, path: &str, body: Value) -> Result<Value, Value> {
@@ -151,6 +154,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
+        let _ = Command::new("kill").arg(&self.process).stderr(Stdio::null()).status();
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }

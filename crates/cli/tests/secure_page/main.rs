@@ -159,7 +159,9 @@ async fn it_hides_itself_and_a_link_ends_with_its_time() {
     // Given a page that shows, when its time is over, then it shows nothing by itself
     browser.go(&framed(&world.allowed, &world.link("en").await)).await;
     browser.frame().await;
-    browser.until("return document.getElementById('after')?.hidden === false && !document.getElementById('secrets')").await;
+    browser
+        .until("return document.getElementById('after')?.hidden === false && !document.getElementById('secrets')")
+        .await;
     let [number, ..] = world.secrets().await;
     let text = browser.text().await;
     assert!(text.contains("Details hidden") && !text.contains(&grouped(&number)), "{text}");
