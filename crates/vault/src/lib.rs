@@ -20,6 +20,7 @@ mod keys;
 pub mod master;
 pub mod nats;
 pub mod pan;
+mod moving;
 mod people;
 pub mod sealed;
 mod sealing;

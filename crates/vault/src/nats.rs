@@ -189,6 +189,15 @@ impl Store for Shared {
         Ok(kept.body)
     }
 
+    fn accounts(&self) -> Result<Vec<Account>, Error> {
+        let (mut accounts, mut from) = (Vec::new(), 1);
+        while let Some((sequence, account)) = self.run(move |bucket| async move { bucket.next_person(from).await })? {
+            accounts.extend(account);
+            from = sequence + 1;
+        }
+        Ok(accounts)
+    }
+
     fn record(&self, account: Account) -> Result<Option<Record>, Error> {
         let found = self.run(|bucket| async move { bucket.get(&Bucket::person(&account)).await })?;
         found.map(|found| Record::decode(&found.body)).transpose()

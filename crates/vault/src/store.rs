@@ -29,6 +29,9 @@ pub(crate) trait Store: Send + Sync {
     /// The sealed ledger secret; kept as `make` makes it in a store that has nothing yet.
     fn secret(&self, make: &dyn Fn() -> Result<Vec<u8>, Error>) -> Result<Vec<u8>, Error>;
 
+    /// Everybody there is a record of, the erased included.
+    fn accounts(&self) -> Result<Vec<Account>, Error>;
+
     /// The record of an account.
     fn record(&self, account: Account) -> Result<Option<Record>, Error>;
 
@@ -93,6 +96,13 @@ impl Store for Local {
         };
         transaction.commit().map_err(Error::database)?;
         Ok(secret)
+    }
+
+    fn accounts(&self) -> Result<Vec<Account>, Error> {
+        let transaction = self.database.begin_read().map_err(Error::database)?;
+        let table = transaction.open_table(PEOPLE).map_err(Error::database)?;
+        let rows = table.iter().map_err(Error::database)?;
+        rows.map(|row| row.map(|(account, _)| *account.value()).map_err(Error::database)).collect()
     }
 
     fn record(&self, account: Account) -> Result<Option<Record>, Error> {

@@ -20,16 +20,16 @@ const NOBODY: Account = [0; 16];
 
 /// Contexts of the vault's own sealed values, each under a key of its own, apart from what callers seal.
 const WAY_BACK: &str = "way back";
-const DATA_KEY: &str = "data key";
+pub(crate) const DATA_KEY: &str = "data key";
 
 /// The vault of one ledger. Cheap to clone; calls block for a read of the store at most, except [`Vault::register`],
 /// [`Vault::register_all`] and [`Vault::destroy`], which wait for what they write. None of them needs the caller's runtime to go on
 /// meanwhile, so that they may be called from its threads.
 #[derive(Clone)]
-pub struct Vault(Arc<Inner>);
+pub struct Vault(pub(crate) Arc<Inner>);
 
-struct Inner {
-    store: Box<dyn Store>,
+pub(crate) struct Inner {
+    pub(crate) store: Box<dyn Store>,
     /// Together with a user's shred it makes the key that wraps the user's data key.
     wrapping: Key,
     pseudonyms: Key,
@@ -69,6 +69,23 @@ impl Vault {
     pub fn create_nats(connection: nats::Connection, name: &str, master: &MasterKey) -> Result<Self, Error> {
         let cache = Arc::new(Cache::new());
         Self::over(Box::new(nats::Shared::create(connection, name, &cache)?), cache, master)
+    }
+
+    /// Copies everybody to the vault of a ledger on NATS, which is made; how many there are. See [`crate::nats`].
+    ///
+    /// # Errors
+    /// As [`Vault::open_nats`], and [`Error::Taken`] when another ledger's vault is there.
+    pub fn copy_to_nats(&self, connection: nats::Connection, name: &str, master: &MasterKey) -> Result<u64, Error> {
+        let target = nats::Shared::create(connection, name, &Arc::new(Cache::new()))?;
+        self.copy_into(&target, master)
+    }
+
+    /// Copies everybody to a vault at `path`, which is made; how many there are.
+    ///
+    /// # Errors
+    /// As [`Vault::open`], and [`Error::Taken`] when another ledger's vault is there.
+    pub fn copy_to_file(&self, path: &Path, master: &MasterKey) -> Result<u64, Error> {
+        self.copy_into(&Local::open(path)?, master)
     }
 
     fn over(store: Box<dyn Store>, cache: Arc<Cache>, master: &MasterKey) -> Result<Self, Error> {
@@ -169,7 +186,7 @@ impl Inner {
         })
     }
 
-    fn record(&self, account: Account) -> Result<Record, Error> {
+    pub(crate) fn record(&self, account: Account) -> Result<Record, Error> {
         self.store.record(account)?.ok_or(Error::Unknown)
     }
 
@@ -196,7 +213,7 @@ impl Inner {
         sealed::open(&way_back_key(&data), &account, WAY_BACK, way_back)
     }
 
-    fn unwrap(&self, account: Account, record: &Record) -> Result<Key, Error> {
+    pub(crate) fn unwrap(&self, account: Account, record: &Record) -> Result<Key, Error> {
         let Record::Living { slot, wrapped, .. } = record else {
             return Err(Error::Erased);
         };
@@ -204,23 +221,32 @@ impl Inner {
         to_key(&sealed::open(&wrapping, &account, DATA_KEY, wrapped)?)
     }
 
-    fn wrapping_key(&self, account: Account, shred: &Key) -> Key {
+    pub(crate) fn wrapping_key(&self, account: Account, shred: &Key) -> Key {
         keys::keyed(&self.wrapping, &[&account, shred.as_slice()])
     }
 }
 
 /// Reads the ledger secret, or makes it in a vault that has nothing yet.
 fn ledger_secret(store: &dyn Store, master: &MasterKey) -> Result<Key, Error> {
-    let wrapping = master.derive("florin vault 2026 wrap ledger secret v1");
+    let wrapping = secret_key(master);
     let stored = store.secret(&|| {
         let secret = keys::random()?;
         sealed::seal(&wrapping, &NOBODY, LEDGER_SECRET, secret.as_slice())
     })?;
-    match sealed::open(&wrapping, &NOBODY, LEDGER_SECRET, &stored) {
+    open_secret(&stored, master)
+}
+
+/// Opens the ledger secret, which proves the master key.
+pub(crate) fn open_secret(stored: &[u8], master: &MasterKey) -> Result<Key, Error> {
+    match sealed::open(&secret_key(master), &NOBODY, LEDGER_SECRET, stored) {
         Ok(secret) => to_key(&secret),
         Err(Error::Damaged(_)) => Err(Error::WrongMasterKey),
         Err(error) => Err(error),
     }
+}
+
+fn secret_key(master: &MasterKey) -> Key {
+    master.derive("florin vault 2026 wrap ledger secret v1")
 }
 
 fn way_back_key(data: &Key) -> Key {

@@ -197,11 +197,12 @@ impl Bucket {
 
     /// The first erased user from a sequence on.
     pub(super) async fn next_erased(&self, from: u64) -> Result<Option<(u64, Option<Account>)>, Error> {
-        let found = self.next("erased.*", from).await?;
-        Ok(found.map(|(sequence, subject)| {
-            let account = subject.rsplit('.').next().and_then(unhex);
-            (sequence, account)
-        }))
+        Ok(self.next("erased.*", from).await?.map(of_account))
+    }
+
+    /// The first user with a record from a sequence on.
+    pub(super) async fn next_person(&self, from: u64) -> Result<Option<(u64, Option<Account>)>, Error> {
+        Ok(self.next("person.*", from).await?.map(of_account))
     }
 
     async fn next(&self, keys: &str, from: u64) -> Result<Option<(u64, String)>, Error> {
@@ -215,6 +216,11 @@ impl Bucket {
         })
         .await)
     }
+}
+
+/// The account at the end of a key.
+fn of_account((sequence, subject): (u64, String)) -> (u64, Option<Account>) {
+    (sequence, subject.rsplit('.').next().and_then(unhex))
 }
 
 async fn find(context: &jetstream::Context, name: &str) -> Option<Stream> {
