@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::audit::{AUDIT, Audit};
 use crate::failure::EXIT_CODES;
+use crate::serve::roles::Role;
 
 /// Ledger and card-lifecycle engine.
 #[derive(Debug, Parser)]
@@ -29,12 +30,24 @@ pub(crate) enum Command {
     /// Run everything in one process, on the embedded journal.
     #[command(after_help = SERVE)]
     Serve(Serve),
+    /// Run some of the roles, on a ledger that NATS JetStream keeps.
+    #[command(after_help = RUN)]
+    Run(Run),
     /// Read a ledger's history again: check it, add it up, explain and prove what is in it.
     #[command(subcommand, after_help = AUDIT)]
     Audit(Audit),
     /// Make a ledger.
     #[command(subcommand, after_help = "Example: florin ledger create --data /var/lib/florin")]
     Ledger(Ledger),
+    /// Write a ledger, or what came since an earlier export, to one file that verifies itself.
+    #[command(after_help = crate::transfer::EXPORT)]
+    Export(crate::transfer::Export),
+    /// Make a ledger from an export: bytes and hashes stay the same.
+    #[command(after_help = crate::transfer::IMPORT)]
+    Import(crate::transfer::Import),
+    /// Set up a demo on roles that run as processes of their own.
+    #[command(subcommand, after_help = "Example: florin demo seed demo.json")]
+    Demo(Demo),
     /// Look after the views.
     #[command(subcommand, after_help = "Example: florin views rebuild --data /var/lib/florin")]
     Views(Views),
@@ -86,6 +99,61 @@ pub(crate) struct Serve {
     pub(crate) ops_listen: Option<SocketAddr>,
 }
 
+const RUN: &str = "\
+Examples:
+  florin ledger create --nats nats://127.0.0.1:4222 --data /var/lib/florin
+  florin run processor --nats nats://127.0.0.1:4222 --data /var/lib/florin/processor
+  florin run gateway --config /etc/florin/gateway.toml
+  florin run settlement clock webhooks --nats nats://a:4222,nats://b:4222 --ops-listen 127.0.0.1:9101
+
+Any number of processes may have the same role; partitions are shared out among them, and move when one joins, leaves or dies.
+All of them need the keys that the ledger was made with: master.key, and for a processor signing.key ([secrets]).
+Every process answers /healthz, /readyz and /metrics on --ops-listen. A data directory is for one process: views of a gateway,
+snapshots of a processor, the cards of a sandbox issuer; all but the last may be deleted.
+SIGTERM and SIGINT stop it: what was admitted is made durable and answered first.
+`florin --help` lists the exit codes.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// What this process does: one role or several.
+    #[arg(value_name = "ROLE", required = true, value_enum)]
+    pub(crate) roles: Vec<Role>,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) ledger: OnNats,
+    /// Address of the card APIs, of the gateway [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Address of probes and metrics, and of the ops API [default: 127.0.0.1:8081].
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) ops_listen: Option<SocketAddr>,
+    /// Address of the sandbox issuer's contract [default: 127.0.0.1:8082].
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) issuer_listen: Option<SocketAddr>,
+    /// Let the credentials of a demo in, as `florin demo prepare` wrote them; loopback listeners only.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) demo: Option<PathBuf>,
+}
+
+/// Where a ledger on NATS is; both have defaults in the configuration.
+#[derive(Debug, Args)]
+pub(crate) struct OnNats {
+    /// NATS servers: one URL, or several with commas [default: the configuration's, nats://127.0.0.1:4222].
+    #[arg(long, value_name = "URL")]
+    pub(crate) nats: Option<String>,
+    /// The ledger's name there [default: the configuration's, main].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) ledger: Option<String>,
+}
+
+impl OnNats {
+    /// Whether a ledger on NATS is meant where an embedded one could be.
+    pub(crate) fn named(&self) -> bool {
+        self.nats.is_some() || self.ledger.is_some()
+    }
+}
+
 /// Where the data and the configuration are; both have defaults.
 #[derive(Debug, Args)]
 pub(crate) struct Place {
@@ -99,19 +167,56 @@ pub(crate) struct Place {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ledger {
-    /// Write the genesis of a new ledger to an empty data directory.
+    /// Write the genesis of a new ledger to an empty data directory, or to NATS.
     #[command(after_help = "\
 Examples:
   florin ledger create --data /var/lib/florin
+  florin ledger create --nats nats://127.0.0.1:4222 --ledger main --data /var/lib/florin      keys are made in --data
   florin ledger create --data /var/lib/florin --partitions 4
 
 The number of partitions never changes afterwards.")]
     Create {
         #[command(flatten)]
         place: Place,
+        #[command(flatten)]
+        on: OnNats,
         /// How many partitions, 1 to 64 [default: 1, or the configuration's].
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(crate::config::PARTITIONS_MAX)))]
         partitions: Option<u16>,
+        /// Leave a ledger that is there as it is, and succeed.
+        #[arg(long)]
+        if_missing: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Demo {
+    /// Write a demo's credentials to a file, for `florin run … --demo`; keeps those that are there.
+    #[command(after_help = "\
+Examples:
+  florin demo prepare demo.json --listen 127.0.0.1:8080 --ops-listen 127.0.0.1:8081")]
+    Prepare {
+        /// The file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Where a gateway listens.
+        #[arg(long, value_name = "ADDR")]
+        listen: SocketAddr,
+        /// Where the ops API listens.
+        #[arg(long, value_name = "ADDR")]
+        ops_listen: SocketAddr,
+        /// Where the sandbox API listens [default: as the ops API].
+        #[arg(long, value_name = "ADDR")]
+        sandbox_listen: Option<SocketAddr>,
+    },
+    /// Adopt the demo policy and make the demo's users, as far as they are not there; print what to try.
+    #[command(after_help = "\
+Examples:
+  florin demo seed demo.json")]
+    Seed {
+        /// The file that `prepare` wrote.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
     },
 }
 
@@ -121,11 +226,14 @@ pub(crate) enum Views {
     #[command(after_help = "\
 Examples:
   florin views rebuild --data /var/lib/florin
+  florin views rebuild --nats nats://127.0.0.1:4222 --data /var/lib/florin/gateway
 
 Stop the server first: views are rebuilt by the process that owns the data directory.")]
     Rebuild {
         #[command(flatten)]
         place: Place,
+        #[command(flatten)]
+        on: OnNats,
     },
 }
 

@@ -15,6 +15,7 @@ const RESTORE: &str =
     "nothing was changed. Restore the ledger directory from a backup; keep the damaged one for examination";
 const SPACE: &str = "make room on the disk and start again; everything that was acknowledged is there";
 const AGAIN: &str = "read the log, then start again; everything that was acknowledged is there";
+const NATS: &str = "see that the servers run, that a majority of them does, and that this user may do it, then start again";
 const DISK: &str = "check the disk, its permissions and the system log, then start again";
 
 /// An error of the journal while doing `doing`.
@@ -25,9 +26,39 @@ pub(crate) fn journal(doing: &str, error: journal::Error) -> Failure {
         Error::DiskFull { .. } => (Exit::Disk, SPACE),
         Error::Io { source, .. } if full(source) => (Exit::Disk, SPACE),
         Error::Io { .. } | Error::Dead(_) | Error::Random(_) => (Exit::Disk, DISK),
+        Error::Nats { .. } => (Exit::Nats, NATS),
+        Error::Unfit(_) => (Exit::Nats, "do as it says; nothing was changed"),
+        Error::Exists(_) => (Exit::Ledger, "name another ledger with --ledger, or run roles on the one that is there"),
+        Error::Name(_) => (Exit::Usage, "name it with --ledger"),
         _ => (Exit::Ledger, RESTORE),
     };
     Failure::new(exit, format!("cannot {doing}")).advise(advice).because(error)
+}
+
+/// An error of an export: while it is written, read or restored.
+pub(crate) fn export(path: &std::path::Path, error: journal::export::Error) -> Failure {
+    use journal::export::Error;
+    let place = path.display();
+    match error {
+        Error::Io(cause) => Failure::io("read or write", path, cause),
+        Error::Journal(error) => self::journal(&format!("use the export {place}"), error),
+        Error::Partial(..) => Failure::new(Exit::Usage, format!("{place} is no whole ledger"))
+            .advise("name an export from genesis on; one made with --after or --from is for audits and backups")
+            .because(error),
+        error => Failure::new(Exit::Ledger, format!("{place} is no export, or not as it was written"))
+            .advise("take another copy of it; nothing was made of this one")
+            .because(error),
+    }
+}
+
+/// A group of processes that cannot be joined.
+pub(crate) fn placement(error: florin_processor::placement::Error) -> Failure {
+    Failure::new(Exit::Nats, "cannot join the others of this role").advise(NATS).because(error)
+}
+
+/// Processors that cannot be run in this process.
+pub(crate) fn cluster(error: florin_processor::cluster::Error) -> Failure {
+    Failure::new(Exit::Nats, "cannot run partitions").advise(NATS).because(error)
 }
 
 /// An error of the vault.
@@ -38,7 +69,7 @@ pub(crate) fn vault(error: vault::Error) -> Failure {
             Exit::Config,
             "use the master key that this ledger was made with (`secrets.master_key_file` or FLORIN_MASTER_KEY)",
         ),
-        Error::Unreachable(_) => (Exit::Stopped, "see whether the NATS servers are up, then try again"),
+        Error::Unreachable(_) => (Exit::Nats, NATS),
         error if full(error) => (Exit::Disk, SPACE),
         Error::File(_) | Error::Database(_) | Error::Random => (Exit::Disk, DISK),
         _ => (Exit::Ledger, RESTORE),
@@ -65,6 +96,8 @@ pub(crate) fn views(doing: &str, error: projector::Error) -> Failure {
 pub(crate) fn queue(error: queue::Error) -> Failure {
     let (exit, advice) = match &error {
         queue::Error::Locked { .. } => (Exit::Locked, "stop the other process"),
+        queue::Error::Unreachable { .. } | queue::Error::Refused { .. } => (Exit::Nats, NATS),
+        queue::Error::Foreign { .. } => (Exit::Nats, "do as it says; nothing was changed"),
         error if full(error) => (Exit::Disk, SPACE),
         _ => (Exit::Disk, DISK),
     };
@@ -121,8 +154,8 @@ pub(crate) fn mail(error: mail::Error) -> Failure {
 }
 
 /// Whether an error of the journal may pass by itself: what it is read from is away, and nothing of it is wrong.
-pub(crate) fn passing(_: &journal::Error) -> bool {
-    false
+pub(crate) fn passing(error: &journal::Error) -> bool {
+    matches!(error, journal::Error::Nats { .. })
 }
 
 /// Whether what ended the settlement may pass by itself.

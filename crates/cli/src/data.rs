@@ -134,18 +134,30 @@ impl Data {
     /// Runs `create` on a scratch directory that becomes the ledger only when it is whole: a crash in the middle leaves
     /// no half of a ledger behind.
     pub(crate) fn create<T>(&self, create: impl FnOnce(&Scratch) -> Result<T, Failure>) -> Result<T, Failure> {
+        let scratch = self.scratch()?;
+        let made = create(&scratch)?;
+        self.finish(scratch)?;
+        Ok(made)
+    }
+
+    /// An empty directory for a ledger that is being made, see [`finish`](Self::finish).
+    pub(crate) fn scratch(&self) -> Result<Scratch, Failure> {
         let scratch = self.root.join(LEDGER_UNFINISHED);
         if scratch.exists() {
             fs::remove_dir_all(&scratch).map_err(|cause| Failure::io("clear", &scratch, cause))?;
         }
         fs::create_dir(&scratch).map_err(|cause| Failure::io("make", &scratch, cause))?;
-        let made = create(&Scratch(scratch.clone()))?;
+        Ok(Scratch(scratch))
+    }
+
+    /// What was made becomes the ledger.
+    pub(crate) fn finish(&self, scratch: Scratch) -> Result<(), Failure> {
+        let Scratch(scratch) = scratch;
         File::open(&scratch)
             .and_then(|directory| directory.sync_all())
             .and_then(|()| fs::rename(&scratch, self.root.join(LEDGER)))
             .and_then(|()| File::open(&self.root)?.sync_all())
-            .map_err(|cause| Failure::io("finish the ledger in", &self.root, cause))?;
-        Ok(made)
+            .map_err(|cause| Failure::io("finish the ledger in", &self.root, cause))
     }
 
     pub(crate) fn journal(&self) -> PathBuf {

@@ -13,8 +13,10 @@ mod data;
 mod failure;
 mod logging;
 mod progress;
+mod run;
 mod secrets;
 mod serve;
+mod transfer;
 
 use std::process::ExitCode;
 
@@ -31,10 +33,16 @@ fn main() -> ExitCode {
         Command::Audit(audit) => return audit::run(&audit),
         Command::Serve(serve) => serve::run(&serve),
         Command::Bench(bench) => bench::run(&bench),
-        Command::Views(Views::Rebuild { place }) => command::views::rebuild(&place),
+        Command::Run(args) => run::run(&args),
+        Command::Export(args) => transfer::export(&args),
+        Command::Import(args) => transfer::import(&args),
+        Command::Demo(demo) => command::demo::run(&demo),
+        Command::Views(Views::Rebuild { place, on }) => command::views::rebuild(&place, &on),
         Command::Token(token) => command::token::run(&token),
         Command::Config(Config::Check { file }) => command::config::check(&file),
-        Command::Ledger(Ledger::Create { place, partitions }) => command::ledger::create(&place, partitions),
+        Command::Ledger(Ledger::Create { place, on, partitions, if_missing }) => {
+            command::ledger::create(&place, &on, partitions, if_missing)
+        },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,7 +10,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub(crate) struct Meter {
     bar: ProgressBar,
     partitions: Mutex<BTreeMap<u16, (u64, u64)>>,
+    told: Option<Told>,
 }
+
+/// Hears how many of how many records are done.
+type Told = Box<dyn Fn(u64, u64) + Send + Sync>;
 
 impl Meter {
     /// A bar that says what is being done. Work that is done within a moment never shows it.
@@ -22,15 +26,25 @@ impl Meter {
         }
         bar.set_message(doing);
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar, partitions: Mutex::default() }
+        Self { bar, partitions: Mutex::default(), told: None }
+    }
+
+    /// The same, and somebody hears of it who sees no terminal.
+    pub(crate) fn telling(mut self, told: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
+        self.told = Some(Box::new(told));
+        self
     }
 
     /// `partition` has done `done` of `all` records.
     pub(crate) fn tell(&self, partition: u16, done: u64, all: u64) {
         let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
         partitions.insert(partition, (done, all));
-        self.bar.set_length(partitions.values().map(|(_, all)| all).sum());
-        self.bar.set_position(partitions.values().map(|(done, _)| done).sum());
+        let (done, all) = partitions.values().fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+        self.bar.set_length(all);
+        self.bar.set_position(done);
+        if let Some(told) = &self.told {
+            told(done, all);
+        }
     }
 
     /// Takes the bar off the screen; how many records were done.

@@ -15,7 +15,7 @@ use florin_engine::{
     command::{Class, Command, Envelope, RecordReveal},
     event::Event,
     ids::{AccountId, CardId, Digest, Key, Position},
-    money::Sealed,
+    money::{Asset, Sealed},
     terms::RevealKind,
 };
 use florin_processor::Reply;
@@ -133,6 +133,13 @@ impl Gateway {
     pub fn account(&self, company: &str, user: &str) -> AccountId {
         let ports = self.ports();
         people::account(&ports.vault, ports.handle.partitions(), company, user)
+    }
+
+    /// Decimals of an asset by the policy in force; 2 where it does not know the asset.
+    pub fn decimals(&self, asset: Asset) -> u8 {
+        let policy = self.ports().views.policy();
+        let known = policy.and_then(|(_, policy)| policy.asset(asset).map(|asset| asset.decimals));
+        known.unwrap_or(2)
     }
 
     /// The digest of a content; [`Problem::NotFound`] for a user who is not known.

@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod health;
 pub mod http;
 pub mod issuer_inbound;
+pub mod nats_reads;
 pub mod ops;
 pub mod people;
 pub mod policy_document;

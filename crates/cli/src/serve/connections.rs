@@ -7,7 +7,7 @@ const OPS: usize = 256;
 
 /// Most connections of the public listener and of the ops listener, by how many files the process may have open: half
 /// of them at most for the one and an eighth for the other, so that journal, views, queue and issuer have theirs.
-pub(super) fn bounds() -> (usize, usize) {
+pub(crate) fn bounds() -> (usize, usize) {
     // Where the system does not tell so, there is nothing to divide.
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     divided(open_files(&limits).unwrap_or(usize::MAX))

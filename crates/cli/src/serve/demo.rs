@@ -303,7 +303,8 @@ impl Ops<'_> {
         let broken = |cause| failed("reach its own ops API").because(cause);
         for _ in 1..TRIES_MAX {
             let answer = self.request(&method, path, write.as_ref()).await.map_err(broken)?;
-            if answer.status() != StatusCode::TOO_MANY_REQUESTS {
+            let later = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&answer.status());
+            if !later {
                 return told(answer).await.map_err(broken);
             }
             tokio::time::sleep(retry_after(&answer)).await;

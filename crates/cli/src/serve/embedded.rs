@@ -46,7 +46,7 @@ pub(super) async fn open(config: &Config, data: &Data) -> Result<Stack<Embedded,
             error = running.failed() => Err(causes::stopped(error)),
         }
     });
-    catch_up(&journal, &views).await?;
+    catch_up(&journal, &views, Meter::new("bringing the views up")).await?;
     let (issuer, sandbox) = open_issuer(config, &data.sandbox(), &master, &vault)?;
     Ok(Stack {
         journal,
@@ -59,6 +59,7 @@ pub(super) async fn open(config: &Config, data: &Data) -> Result<Stack<Embedded,
         queue: Some(queue),
         outbound: Some(outbound),
         held: Held::default(),
+        placements: Tasks::new(),
         persistent: false,
     })
 }

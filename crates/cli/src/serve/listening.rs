@@ -56,7 +56,7 @@ pub(crate) fn bind_own(config: &Config) -> Result<Vec<TcpListener>, Failure> {
 /// Serves them; where they are, a line for each.
 pub(crate) fn own(
     config: &Config,
-    running: &mut Running,
+    group: &mut Tasks,
     listeners: Vec<TcpListener>,
     routers: Vec<Router>,
 ) -> Result<String, Failure> {
@@ -64,7 +64,7 @@ pub(crate) fn own(
     let drain = Duration::from_millis(config.gateway.drain_ms);
     let mut told = String::new();
     for (((api, _), listener), router) in config.serve.own.iter().zip(listeners).zip(routers) {
-        let address = serve(&mut running.listeners, (listener, router), most, drain)?;
+        let address = serve(group, (listener, router), most, drain)?;
         told.push_str(&format!("{:<14}http://{address}\n", format!("{} API", api.name())));
     }
     Ok(told)

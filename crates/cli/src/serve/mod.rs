@@ -19,7 +19,6 @@ pub(crate) mod stack;
 mod webhooks;
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,7 +26,7 @@ use florin_gateway::http::metrics;
 
 use crate::args::Serve;
 use crate::config::{self, Config};
-use crate::data::{Data, patiently};
+use crate::data::Data;
 use crate::failure::{Exit, Failure};
 
 use listening::{bind, bind_own, both};
@@ -92,7 +91,7 @@ async fn serve(mut config: Config, with_demo: bool) -> Result<(), Failure> {
         return running.stop(None).await;
     };
     let [public, ops] = both(&config, &mut running, [(public, routers.public), (ops, routers.ops)])?;
-    let own = listening::own(&config, &mut running, own, routers.own)?;
+    let own = listening::own(&config, &mut running.listeners, own, routers.own)?;
     if let Some(demo) = &demo {
         let seeded = tokio::select! {
             seeded = demo.seed() => seeded,

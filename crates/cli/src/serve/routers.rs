@@ -23,6 +23,8 @@ pub(crate) struct Routers {
     pub(crate) own: Vec<Router>,
     /// Ops, sandbox and metrics, which stay off public networks; probes.
     pub(crate) ops: Router,
+    /// What they ask.
+    pub(crate) gateway: Gateway,
 }
 
 /// The routers of these roles.
@@ -51,7 +53,7 @@ pub(super) fn of(config: &Config, roles: &Roles, ports: Ports, metrics: Promethe
     }
     let own = config.serve.own.iter().filter(|_| roles.has(Role::Gateway));
     let own = own.map(|(api, _)| alone(&gateway, without_prefix(&gateway, *api))).collect();
-    Ok(Routers { public, own, ops: listener(&gateway, apis) })
+    Ok(Routers { public, own, ops: listener(&gateway, apis), gateway })
 }
 
 fn without_prefix(gateway: &Gateway, api: CardApi) -> Router {

@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use florin_gateway::http::metrics;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -54,7 +56,7 @@ impl Tasks {
     }
 
     /// Resolves when a task ended although nobody told it to. Cancel-safe.
-    async fn ended(&mut self) -> Failure {
+    pub(crate) async fn ended(&mut self) -> Failure {
         match self.tasks.join_next().await {
             Some(ended) => joined(ended).err().unwrap_or_else(|| {
                 Failure::new(Exit::Stopped, "a part of the server ended without being told to")
@@ -85,14 +87,23 @@ fn joined(ended: Result<Result<(), Failure>, tokio::task::JoinError>) -> Result<
 
 /// A process as it runs, in groups that end one after another.
 pub(crate) struct Running {
-    pub(super) listeners: Tasks,
+    pub(crate) listeners: Tasks,
     pub(super) workers: Tasks,
+    /// What the workers of this process look after, which is given to others once they have stopped.
+    pub(super) placements: Tasks,
     pub(super) processor: Tasks,
     pub(super) views: Tasks,
     pub(super) upkeep: JoinHandle<()>,
 }
 
 impl Running {
+    /// A process that does nothing on a ledger.
+    pub(crate) fn idle(metrics: PrometheusHandle) -> Self {
+        let upkeep = tokio::spawn(metrics::upkeep(metrics));
+        let [listeners, workers, placements, processor, views] = std::array::from_fn(|_| Tasks::new());
+        Self { listeners, workers, placements, processor, views, upkeep }
+    }
+
     /// Runs until a signal, or until a part fails.
     pub(crate) async fn until(mut self, mut stop: Stop) -> Result<(), Failure> {
         let failure = tokio::select! {
@@ -100,6 +111,7 @@ impl Running {
             failure = self.processor.ended() => Some(failure),
             failure = self.listeners.ended() => Some(failure),
             failure = self.workers.ended() => Some(failure),
+            failure = self.placements.ended() => Some(failure),
             failure = self.views.ended() => Some(failure),
         };
         match &failure {
@@ -119,6 +131,7 @@ impl Running {
         let mut failure = failure;
         failure = failure.or(self.listeners.stop().await);
         failure = failure.or(self.workers.stop().await);
+        failure = failure.or(self.placements.stop().await);
         failure = failure.or(self.processor.stop().await);
         failure = failure.or(self.views.stop().await);
         self.upkeep.abort();

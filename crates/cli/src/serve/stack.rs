@@ -50,6 +50,8 @@ pub(crate) struct Stack<P, Q> {
     pub(crate) queue: Option<Q>,
     pub(crate) outbound: Option<Outbound>,
     pub(crate) held: Held,
+    /// What holds them; told to stop after the workers.
+    pub(crate) placements: Tasks,
     /// Whether followers and workers are tried again after what may pass, such as servers that are away.
     pub(crate) persistent: bool,
 }
@@ -100,6 +102,7 @@ impl<P: Provider, Q: Queue> Stack<P, Q> {
                 consumers: config.settlement.concurrency,
                 call_timeout: Duration::from_millis(config.settlement.timeout_ms),
                 tries_max: config.settlement.tries,
+                partitions: self.held.settlement.clone(),
                 ..settlement::Options::default()
             };
             let stop = workers.told();
@@ -113,7 +116,8 @@ impl<P: Provider, Q: Queue> Stack<P, Q> {
             }));
         }
         if roles.has(Role::Clock) {
-            let clock = Clock::run(self.handle.clone(), clock::Options::default(), workers.told());
+            let options = clock::Options { partitions: self.held.clock.clone(), ..clock::Options::default() };
+            let clock = Clock::run(self.handle.clone(), options, workers.told());
             workers.spawn(async move {
                 clock.await;
                 Ok(())
@@ -147,7 +151,7 @@ impl<P: Provider, Q: Queue> Stack<P, Q> {
             _ => None,
         };
         let routers = ports.map(|ports| routers::of(config, roles, ports, metrics)).transpose()?;
-        let running = Running { listeners: Tasks::new(), workers, processor: self.processor, views, upkeep };
+        let running = Running { listeners: Tasks::new(), workers, placements: self.placements, processor: self.processor, views, upkeep };
         Ok((running, routers))
     }
 }
@@ -197,8 +201,8 @@ pub(crate) async fn open_views<P: Provider>(config: &Config, dir: &Path, journal
 }
 
 /// Brings the views to the end that the journal has now.
-pub(crate) async fn catch_up<P: Provider>(journal: &P, views: &Views) -> Result<(), Failure> {
-    let meter = Arc::new(Meter::new("bringing the views up"));
+pub(crate) async fn catch_up<P: Provider>(journal: &P, views: &Views, meter: Meter) -> Result<(), Failure> {
+    let meter = Arc::new(meter);
     let told = Arc::clone(&meter);
     let caught_up = Projector::new(journal.clone(), views.clone())
         .on_progress(move |at| told.tell(at.partition, at.applied, at.records))

@@ -215,9 +215,7 @@ impl Desk {
 
     /// Decimals of an asset by the policy in force; 2 where it does not know the asset.
     pub fn decimals(&self, asset: Asset) -> u8 {
-        let policy = self.ports().views.policy();
-        let known = policy.and_then(|(_, policy)| policy.asset(asset).map(|asset| asset.decimals));
-        known.unwrap_or(2)
+        self.gateway.decimals(asset)
     }
 }
 
