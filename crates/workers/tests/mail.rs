@@ -96,7 +96,7 @@ async fn appeals_that_waited_before_there_was_mail_are_sent_once_in_their_order(
     let messages = smtp.messages();
     assert_eq!(messages.len(), 2);
     let (head, text) = messages[0].split_once("\r\n\r\n").unwrap();
-    let head = head.replace("\r\n ", "");
+    let head = head.replace("\r\n ", " ");
     assert!(head.contains("To: appeals@example.com") && head.contains(&format!("card {first}")), "{head}");
     assert!(!head.contains("Bcc") && text.contains("the first"), "{head}\n\n{text}");
     assert!(messages[1].contains("Message-ID: <appeal-02020202"), "{}", messages[1]);
