@@ -174,3 +174,139 @@ pub(super) const fn kind(kind: CardKind) -> &'static str {
         CardKind::Physical => "Plastic",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use florin_engine::{
+        ids::{AccountId, CardId, Position},
+        limits::{Limits, Usage},
+        money::{Sealed, Text},
+        policy::{Funding, ProgrammeCode},
+        terms::{Cause, RefusalCode},
+    };
+
+    use super::*;
+    use crate::policy_document::demo_policy;
+
+    /// 2026-11-21T12:00:00Z
+    const NOON_MS: u64 = 1_795_262_400_000;
+
+    fn row(status: Status, kind: CardKind) -> CardRow {
+        let mut usage = Usage::default();
+        usage.take(Day::of(NOON_MS), Minor(25_000));
+        CardRow {
+            card: CardId([7; 16]),
+            account: AccountId([8; 16]),
+            company: "demo".into(),
+            number: 42,
+            programme: ProgrammeCode::Baas,
+            kind,
+            funding: Funding::Wallet,
+            currency: Asset::USD,
+            status,
+            previous_status: Some(Status::NotActivated),
+            before_closing: None,
+            cause: Cause::System,
+            fraud: false,
+            activated: true,
+            tries: 0,
+            pending: None,
+            reconcile: None,
+            balance: Minor::ZERO,
+            held: Minor::ZERO,
+            first4: Some(4000),
+            last4: Some(333),
+            expiry: Some(2027 * 12 + 11),
+            issuer_card: Some("iss-1".into()),
+            limits: Limits { daily: Some(Minor(1_000_000)), ..Limits::default() },
+            no_pin: None,
+            usage,
+            profile: Sealed::NONE,
+            provider: Text::new(),
+            invoice: 1,
+            created_ms: NOON_MS,
+            updated_ms: NOON_MS + 1,
+            refusal: None,
+            position: Position::new(1, 0),
+            requested: (Position::new(1, 0), 0),
+        }
+    }
+
+    fn shown_as(row: &CardRow, at_ms: u64) -> Card {
+        Card::of(row, Profile::default(), &demo_policy().unwrap(), at_ms)
+    }
+
+    #[test]
+    fn an_item_has_the_documents_keys_in_the_documents_order() {
+        let profile = Profile {
+            card_name: Some("My Card".to_owned()),
+            name_on_card: Some("Alex Grey".to_owned()),
+            delivery_address: None,
+        };
+        let card = Card::of(&row(Status::Active, CardKind::Virtual), profile, &demo_policy().unwrap(), NOON_MS);
+        assert_eq!(
+            serde_json::to_string(&card).unwrap(),
+            r#"{"id":"07070707-0707-0707-0707-070707070707","card_wallet_address":"0x89666ec07541eb738454a306de99424e3f96a219","status":"Active","status_reason":"","previous_status":"NotActivated","generation":"Gen2","provider":"Florin","limit":{"daily_limit":10000.00,"daily_usage":250.00,"currency":"USD"},"allowed_actions":[{"type":"Block","relative_path":"/api/v1/cards/:cardId/block"},{"type":"Close","relative_path":"/api/v1/cards/:cardId/close"},{"type":"SetLimit","relative_path":"/api/v1/cards/:cardId/limit"},{"type":"GetDetails","relative_path":"/api/v1/cards/:cardId/details"},{"type":"GetCvv","relative_path":"/api/v1/cards/:cardId/cvv"}],"card_data":{"card_name":"My Card","name_on_card":"Alex Grey","card_number_last_4":"0333","expiry_date":"12/2027","payment_system":"Visa","format":"Virtual"},"created_at":"2026-11-21T12:00:00.000Z","updated_at":"2026-11-21T12:00:00.001Z"}"#
+        );
+    }
+
+    #[test]
+    fn usage_is_of_the_day_that_is_asked_about() {
+        let row = row(Status::Active, CardKind::Virtual);
+        let usage = |at_ms| shown_as(&row, at_ms).limit.daily_usage.to_string();
+        assert_eq!((usage(NOON_MS), usage(NOON_MS + 86_400_000)), ("250.00".to_owned(), "0.00".to_owned()));
+    }
+
+    #[test]
+    fn every_state_shows_what_its_row_of_the_table_says() {
+        use Act::{Activate, Block, Close, GetCvv, GetDetails, GetPin, SetLimit, Unblock};
+
+        // State, ever activated, fraud: status, reason, actions of a plastic card, whether last four and expiry are shown.
+        for (status, activated, fraud, expected) in [
+            (Status::Requested, false, false, ("Requested", "", &[][..], false)),
+            (Status::NotActivated, false, false, ("NotActivated", "", &[Activate], false)),
+            (Status::Active, true, false, ("Active", "", &[Block, Close, SetLimit, GetDetails, GetCvv, GetPin], true)),
+            (Status::Frozen, true, false, ("Blocked", "Blocked by user", &[Unblock, Close, GetDetails], true)),
+            (Status::Blocked, true, false, ("Blocked", "Blocked by issuer", &[Close], true)),
+            (Status::Blocked, false, false, ("Blocked", "Blocked by issuer", &[Close], false)),
+            (Status::Blocked, true, true, ("Blocked", "Blocked by issuer", &[], true)),
+            (Status::PreCancel, true, false, ("Closed", "Closing", &[], true)),
+            (Status::Cancelled, true, false, ("Closed", "", &[], true)),
+            (Status::Expired, true, false, ("Closed", "Expired", &[], true)),
+        ] {
+            let mut row = row(status, CardKind::Physical);
+            (row.activated, row.fraud) = (activated, fraud);
+            let card = shown_as(&row, NOON_MS);
+            let data = &card.card_data;
+            assert_eq!(
+                (card.status, card.status_reason, allowed(&row)),
+                (expected.0, expected.1, expected.2),
+                "{status:?}"
+            );
+            assert_eq!((data.card_number_last_4.is_some(), data.expiry_date.is_some()), (expected.3, expected.3));
+            assert_eq!(data.card_number_first_4.as_deref(), (!expected.3).then_some("4000"), "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_card_that_was_never_made_says_so_and_shows_no_digits() {
+        let mut row = row(Status::Cancelled, CardKind::Virtual);
+        (row.last4, row.expiry, row.activated) = (None, None, false);
+        (row.refusal, row.previous_status) = (Some(RefusalCode::Declined), Some(Status::Requested));
+        let card = shown_as(&row, NOON_MS);
+        assert_eq!(
+            (card.status, card.status_reason, card.previous_status),
+            ("Closed", "Refused by issuer", "Requested")
+        );
+        assert_eq!((card.card_data.card_number_first_4, card.card_data.card_number_last_4), (None, None));
+    }
+
+    #[test]
+    fn a_closed_card_was_before_what_it_was_before_it_began_to_close() {
+        let mut row = row(Status::Cancelled, CardKind::Virtual);
+        (row.previous_status, row.before_closing) = (Some(Status::PreCancel), Some(Status::Frozen));
+        assert_eq!(shown_as(&row, NOON_MS).previous_status, "Blocked");
+        row.previous_status = None;
+        assert_eq!(shown_as(&row, NOON_MS).previous_status, "");
+    }
+}
