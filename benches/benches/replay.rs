@@ -74,7 +74,9 @@ fn replay(criterion: &mut Criterion) {
             bencher.iter_batched(
                 || state.clone(),
                 |mut state| {
-                    records.iter().for_each(|record| apply(&mut state, record));
+                    for record in &records {
+                        apply(&mut state, record);
+                    }
                     state
                 },
                 BatchSize::LargeInput,

@@ -98,6 +98,7 @@ fn http(criterion: &mut Criterion) {
         issuer: Arc::new(sandbox.expect("a new sandbox")),
         dead_letters: None,
         sandbox: None,
+        webhooks: None,
         preparing: Arc::default(),
     };
     let settings = Settings { dashboard_keys: vec![ApiKey::new("bench", KEY)], ..Settings::default() };

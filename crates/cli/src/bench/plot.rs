@@ -11,7 +11,7 @@ const LEFT: f64 = 70.0;
 const BELOW: f64 = 40.0;
 const ABOVE: f64 = 34.0;
 /// Slices of time, each told by its median, 99th percentile and slowest.
-const SLICES: usize = 160;
+const SLICES: u128 = 160;
 /// Points of the distribution.
 const POINTS: usize = 240;
 
@@ -24,7 +24,7 @@ pub(super) fn svg(title: &str, samples: &[Sample]) -> String {
     let scale = Scale::of(&sorted);
     let whole = 2.0 * (HEIGHT + ABOVE + BELOW);
     let mut out = format!(
-        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {whole}" font-family="system-ui, sans-serif" font-size="12">
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {whole}" font-family="system-ui, sans-serif" font-size="12">
 <style>
 :root {{ color-scheme: light dark }}
 .ground {{ fill: #fff }} text {{ fill: #222 }} .grid {{ stroke: #ddd }}
@@ -33,7 +33,7 @@ path {{ fill: none; stroke-width: 1.5 }}
 @media (prefers-color-scheme: dark) {{ .ground {{ fill: #16181c }} text {{ fill: #ddd }} .grid {{ stroke: #333 }} }}
 </style>
 <rect class="ground" width="{width}" height="{whole}"/>
-"##,
+"#,
         width = WIDTH + LEFT + 30.0,
     );
     over_time(&mut out, title, &by_time, &scale);
@@ -84,14 +84,14 @@ fn over_time(out: &mut String, title: &str, by_time: &[Sample], scale: &Scale) {
     );
     scale.grid(out, top);
     let end = by_time.last().map_or(1, |last| last.at_us.max(1));
-    let slice = |sample: &Sample| (sample.at_us as usize).saturating_mul(SLICES) / (end as usize + 1);
+    let slice = |sample: &Sample| u128::from(sample.at_us) * SLICES / (u128::from(end) + 1);
     let mut curves = [("p50", String::new()), ("p99", String::new()), ("max", String::new())];
     for slice in by_time.chunk_by(|a, b| slice(a) == slice(b)) {
         let mut told: Vec<f64> = slice.iter().map(|sample| ms(sample.nanos)).collect();
         told.sort_unstable_by(f64::total_cmp);
         let x = LEFT + WIDTH * slice[0].at_us as f64 / end as f64;
-        for ((_, path), percent) in curves.iter_mut().zip([50, 99, 100]) {
-            point(path, x, top + scale.y(at(&told, percent as f64 / 100.0)));
+        for ((_, path), quantile) in curves.iter_mut().zip([0.5, 0.99, 1.0]) {
+            point(path, x, top + scale.y(at(&told, quantile)));
         }
     }
     for (class, path) in &curves {
