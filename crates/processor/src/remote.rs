@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::client::{Request, RequestErrorKind};
+use async_nats::connection::State;
 use async_nats::{Client, HeaderMap, Message};
 use florin_engine::{
     agenda::{Due, Work},
@@ -100,11 +101,18 @@ impl Remote {
         let answered = self.tried(What::Command(class), partition, until, deadline, payload).await;
         // What the service said of itself is certain; what it did not come to say leaves the approval to be reversed.
         let uncertain = matches!(answered, Err(Failed::Over { .. } | Failed::Told(Error::Stopped { .. })));
+        let told = match answered {
+            Ok(answer) => {
+                let replies = command::read_answer(&answer.payload).map_err(|error| unreadable(&error))?;
+                // One that this side cannot read may be an approval: nobody has heard it then.
+                Ok(replies.into_iter().next().ok_or_else(|| unreadable(&"it is empty"))?)
+            }
+            Err(failed) => Err(failed.into()),
+        };
         if let Some(waiting) = waiting.as_mut().filter(|_| !uncertain) {
             waiting.of = None;
         }
-        let replies = command::read_answer(&answered?.payload).map_err(|error| unreadable(&error))?;
-        replies.into_iter().next().ok_or_else(|| unreadable(&"it is empty"))
+        told
     }
 
     pub(crate) async fn batch(&self, partition: u16, envelopes: Vec<Envelope>) -> Result<Vec<Reply>, Error> {
@@ -270,9 +278,19 @@ impl Remote {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, BINARY);
             let to_deadline = deadline.map(|deadline| deadline.saturating_duration_since(now));
-            let request =
-                Request::new().payload(payload(to_deadline)?.into()).headers(headers).timeout(Some(left.min(attempt)));
-            match self.0.client.send_request(subject.clone(), request).await {
+            let within = left.min(attempt);
+            let request = Request::new().payload(payload(to_deadline)?.into()).headers(headers).timeout(Some(within));
+            // What is handed to a connection that is away waits there, unbounded in time, and is sent once it is back: long
+            // after who asked was told to come again.
+            let answered = if self.0.client.connection_state() == State::Connected {
+                let sending = self.0.client.send_request(subject.clone(), request);
+                // Handing it over may itself have to wait, which the request's own time does not count.
+                let timed_out = |_| Err(RequestErrorKind::TimedOut.into());
+                tokio::time::timeout(within, sending).await.unwrap_or_else(timed_out)
+            } else {
+                Err(RequestErrorKind::NoResponders.into())
+            };
+            match answered {
                 Ok(answer) => match answer.headers.as_ref().and_then(Fault::of) {
                     None => return Ok(answer),
                     Some(Fault::Malformed(what)) => {

@@ -190,3 +190,39 @@ async fn whatever_else_comes_is_refused_with_its_place_and_decides_nothing() {
     assert_eq!(header(&answer, "Florin-Reject"), "2");
     shop.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_message_that_is_sent_to_a_class_is_no_command_of_it() {
+    // Given somebody who may not command as ops, but may store messages,
+    let shop = shop().await;
+    let before = shop.records().await;
+    let mut deposit = top_up("x", &json!(1));
+    deposit["command"] = json!({ "deposit": { "asset": "USD", "amount": 5 } });
+    let jetstream = async_nats::jetstream::new(shop.client.clone());
+    let config = async_nats::jetstream::stream::Config {
+        name: "ANY".into(),
+        subjects: vec!["any".into()],
+        allow_direct: true,
+        ..Default::default()
+    };
+    let stream = jetstream.create_stream(config).await.unwrap();
+    jetstream.publish("any", deposit.to_string().into()).await.unwrap().await.unwrap();
+    let pull =
+        async_nats::jetstream::consumer::pull::Config { durable_name: Some("pull".into()), ..Default::default() };
+    stream.create_consumer(pull).await.unwrap();
+    // when he has the server send it to the subject of ops, in either way,
+    for (ask, body) in [("CONSUMER.MSG.NEXT.ANY.pull", "1"), ("DIRECT.GET.ANY", r#"{"seq":1}"#)] {
+        let (ask, ops) = (format!("$JS.API.{ask}"), "florin.main.cmd.v1.ops.0");
+        shop.client.publish_with_reply(ask, ops, body.into()).await.unwrap();
+    }
+    shop.client.flush().await.unwrap();
+    let mut consumer = stream.consumer_info("pull").await.unwrap();
+    while consumer.delivered.consumer_sequence == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        consumer = stream.consumer_info("pull").await.unwrap();
+    }
+    // then it is not decided; and what ops themselves send is.
+    let (_, body) = shop.json("cmd.v1.ops.0", &deposit).await;
+    assert_eq!((body["replayed"].clone(), shop.records().await), (json!(false), before + 1));
+    shop.end().await;
+}

@@ -60,6 +60,12 @@ impl Cache {
         Ok(keys)
     }
 
+    /// The account's keys, if they are there to be had without waiting for anybody.
+    pub(crate) fn at_hand(&self, account: Account) -> Option<Arc<UserKeys>> {
+        let shard = self.shards[Self::place(account)].try_lock().ok()?;
+        shard.young.get(&account).cloned()
+    }
+
     /// Drops the account's keys.
     pub(crate) fn forget(&self, account: Account) {
         let mut shard = self.shard(account);
@@ -68,9 +74,13 @@ impl Cache {
     }
 
     fn shard(&self, account: Account) -> MutexGuard<'_, Shard> {
-        let mixed = account.iter().fold(0_u8, |mixed, byte| mixed.rotate_left(3) ^ byte);
         // A panic elsewhere cannot leave a shard half changed, so a poisoned one is as good as any.
-        self.shards[usize::from(mixed) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[Self::place(account)].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place(account: Account) -> usize {
+        let mixed = account.iter().fold(0_u8, |mixed, byte| mixed.rotate_left(3) ^ byte);
+        usize::from(mixed) % SHARDS
     }
 }
 

@@ -24,7 +24,7 @@
 //! those are compacted, and backups of streams have it as copies of files do: they are to be shredded too, or to lie encrypted.
 //!
 //! *Threads.* The connection lives on a runtime of its own, so that a caller that blocks one of another runtime blocks nothing it
-//! waits for. Every call is over within [`CALL_MAX`].
+//! waits for; and what else that thread has to do goes on elsewhere meanwhile. Every call is over within [`CALL_MAX`].
 
 use std::future::Future;
 use std::sync::mpsc::sync_channel;
@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_nats::ConnectOptions;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
 use tokio::sync::Notify;
 
 use crate::cache::Cache;
@@ -145,7 +145,16 @@ fn wait<T: Send + 'static>(
         let _ = sender.send(done.unwrap_or_else(|late| Err(Error::Unreachable(late.into()))));
     });
     let late = |error: std::sync::mpsc::RecvTimeoutError| Err(Error::Unreachable(error.into()));
-    receiver.recv_timeout(CALL_MAX + Duration::from_secs(1)).unwrap_or_else(late)
+    aside(|| receiver.recv_timeout(CALL_MAX + Duration::from_secs(1)).unwrap_or_else(late))
+}
+
+/// Does something that may have to wait. On a thread of a runtime, that runtime's other tasks (connections, leases) are moved to
+/// another thread first: with the servers away every caller waits, and there are only as many threads as processors.
+pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current() {
+        Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        _ => work(),
+    }
 }
 
 /// Looks for erased users as long as the vault is open.
@@ -156,7 +165,10 @@ async fn look(bucket: Arc<Bucket>, looks: Arc<Looks>, cache: Arc<Cache>, last: u
         let seen = async {
             while let Some((sequence, account)) = bucket.next_erased(from).await? {
                 if let Some(account) = account {
-                    cache.forget(account);
+                    // Elsewhere: it waits for whoever is loading a key, and that one for this thread.
+                    let cache = Arc::clone(&cache);
+                    let forgot = tokio::task::spawn_blocking(move || cache.forget(account)).await;
+                    forgot.map_err(|error| Error::Unreachable(error.into()))?;
                 }
                 from = sequence + 1;
             }
@@ -285,7 +297,7 @@ impl Store for Shared {
                 return Err(Error::Unreachable("erased users cannot be looked for".into()));
             }
             self.looks.wanted.notify_one();
-            std::thread::sleep(Duration::from_millis(5));
+            aside(|| std::thread::sleep(Duration::from_millis(5)));
         }
     }
 }

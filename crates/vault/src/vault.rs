@@ -180,9 +180,14 @@ impl Vault {
 impl Inner {
     fn user(&self, account: Account) -> Result<Arc<UserKeys>, Error> {
         self.store.fresh()?;
-        self.cache.get_or_load(account, || {
-            let data = self.unwrap(account, &self.record(account)?)?;
-            Ok(UserKeys::derive(&data))
+        if let Some(keys) = self.cache.at_hand(account) {
+            return Ok(keys);
+        }
+        nats::aside(|| {
+            self.cache.get_or_load(account, || {
+                let data = self.unwrap(account, &self.record(account)?)?;
+                Ok(UserKeys::derive(&data))
+            })
         })
     }
 

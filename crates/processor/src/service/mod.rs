@@ -160,10 +160,19 @@ async fn serve<F>(
     }
 }
 
+/// Whether somebody sent this, and waits for the answer. Servers send stored messages to any subject they are told to, whatever
+/// he who stored them, or tells them, may publish: those have no reply, or JetStream's own.
+fn is_asked(request: &Request) -> bool {
+    request.message.reply.as_ref().is_some_and(|reply| !reply.starts_with("$JS."))
+}
+
 /// Works on a request beside the others, if there is room.
 fn take(desk: &Arc<Desk>, what: What, request: Request) {
     if !desk.owns() {
         return;
+    }
+    if !is_asked(&request) {
+        return tracing::warn!(partition = desk.partition, ?what, "a message that nobody asks with is not answered");
     }
     let kib = u32::try_from(request.message.payload.len() / 1_024 + 1).unwrap_or(u32::MAX);
     let room = (Arc::clone(&desk.requests).try_acquire_owned(), Arc::clone(&desk.kib).try_acquire_many_owned(kib));

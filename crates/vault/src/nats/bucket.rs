@@ -70,7 +70,9 @@ impl Bucket {
             storage: StorageType::File,
             num_replicas: replicas,
             max_messages_per_subject: 1,
-            allow_rollup: true,
+            // Either would let one message of anybody who may register people take all of them away.
+            allow_rollup: false,
+            deny_purge: true,
             ..Config::default()
         };
         let refused = |reason: String| Error::Bucket { bucket: bucket.clone(), reason };

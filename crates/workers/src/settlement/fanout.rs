@@ -153,7 +153,7 @@ impl<E: Engine, P: Provider, Q: Queue> Fanout<E, P, Q> {
         }
         for letter in letters {
             let id = letter.item.id();
-            if letter.item.partition != self.partition || standing.contains(&id) {
+            if !listing.whole || letter.item.partition != self.partition || standing.contains(&id) {
                 continue;
             }
             match self.queue.discard(id).await {

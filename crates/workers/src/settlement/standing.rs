@@ -11,18 +11,20 @@ use florin_engine::{
     agenda::Work,
     ids::{CardId, RequestId},
 };
-use florin_processor::Error;
+use florin_processor::{Error, wire::query::ASKED_MAX};
 use tokio::sync::Mutex;
 
 use crate::engine::Engine;
 
-/// How many pieces of work are asked for at first; doubled while there are more.
-const ASK: usize = 4_096;
+/// How many pieces of work are asked for at first; doubled while there are more. No more than one answer over NATS tells.
+const ASK: usize = ASKED_MAX as usize;
 
-/// Everything that stands in a partition, whole.
+/// What stands in a partition, the oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     pub(crate) works: Vec<Work>,
+    /// Whether that is everything: over NATS no more than the oldest are told.
+    pub(crate) whole: bool,
     by_request: HashMap<RequestId, usize>,
 }
 
@@ -66,22 +68,29 @@ impl<E: Engine> Standing<E> {
             return Ok(Arc::clone(&latest.listing));
         }
         let begun = partition.begun.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut max = ASK;
-        let works = loop {
+        let (mut max, mut before) = (ASK, 0);
+        let (works, whole) = loop {
             let works = self.engine.work(number, max).await?;
             if works.len() < max {
-                break works;
+                // As many as of half as many asked: more are not told.
+                let whole = before == 0 || works.len() > before;
+                break (works, whole);
             }
-            max = max.saturating_mul(2);
+            (before, max) = (max, max.saturating_mul(2));
         };
         let by_request = works.iter().enumerate().map(|(at, work)| (work.request, at)).collect();
-        *latest = Latest { begun, listing: Arc::new(Listing { works, by_request }) };
+        *latest = Latest { begun, listing: Arc::new(Listing { works, whole, by_request }) };
         Ok(Arc::clone(&latest.listing))
     }
 
-    /// What stands under a request.
+    /// What stands under a request. [`Error::Busy`] if it is not among the oldest, and these are all that is told: then it
+    /// waits until some of them are settled, rather than being taken for over.
     pub(crate) async fn of(&self, partition: u16, request: RequestId) -> Result<Option<Work>, Error> {
-        Ok(self.all(partition).await?.of(request).copied())
+        let listing = self.all(partition).await?;
+        match listing.of(request) {
+            None if !listing.whole => Err(Error::Busy { retry_after_ms: 1_000 }),
+            found => Ok(found.copied()),
+        }
     }
 
     /// What stands for a card.
