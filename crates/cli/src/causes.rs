@@ -15,7 +15,8 @@ const RESTORE: &str =
     "nothing was changed. Restore the ledger directory from a backup; keep the damaged one for examination";
 const SPACE: &str = "make room on the disk and start again; everything that was acknowledged is there";
 const AGAIN: &str = "read the log, then start again; everything that was acknowledged is there";
-const NATS: &str = "see that the servers run, that a majority of them does, and that this user may do it, then start again";
+const NATS: &str =
+    "see that the servers run, that a majority of them does, and that this user may do it, then start again";
 const DISK: &str = "check the disk, its permissions and the system log, then start again";
 
 /// An error of the journal while doing `doing`.

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         Command::Config(Config::Check { file }) => command::config::check(&file),
         Command::Ledger(Ledger::Create { place, on, partitions, if_missing }) => {
             command::ledger::create(&place, &on, partitions, if_missing)
-        },
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

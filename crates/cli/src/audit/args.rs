@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::args::OnNats;
+
 pub(crate) const AUDIT: &str = "\
-Everything here is offline and read-only, and works on a copy as well as beside a running server.
+Everything here is offline and read-only, and works on a copy or an export as well as beside a running server. A ledger on
+NATS (--nats) is copied to a temporary file first.
 
 Exit codes of `verify` and `check-proof`:
   0  clean: everything was checked and fits
@@ -22,6 +25,11 @@ pub(crate) struct Place {
     /// The same, named as other commands do.
     #[arg(long, value_name = "DIR", conflicts_with = "path")]
     pub(super) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) on: OnNats,
+    /// Configuration with the NATS user, where a ledger on NATS is read.
+    #[arg(long, value_name = "FILE", env = "FLORIN_CONFIG")]
+    pub(super) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -53,7 +61,8 @@ const VERIFY: &str = "\
 Examples:
   florin audit verify /var/lib/florin
   florin audit verify --data /var/lib/florin --trusted-head kept.head --public-key 3b6a…
-  florin audit verify export.journal --json
+  florin audit verify ledger.export --json
+  florin audit verify --nats nats://127.0.0.1:4222 --ledger main
   florin audit verify /var/lib/florin --views
 
 Without a trusted head the report says `unanchored`: a tail that was cut off, or a history that was written anew from some

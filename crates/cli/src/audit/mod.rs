@@ -9,6 +9,7 @@ mod balance;
 mod books;
 mod chain;
 mod check_proof;
+mod exported;
 mod finding;
 mod hasher;
 mod head;
@@ -22,6 +23,7 @@ mod report;
 mod scout;
 mod source;
 mod statement;
+mod stream;
 mod verify;
 mod views;
 mod walk;
@@ -61,6 +63,9 @@ fn tell(failure: &Failure) {
 impl args::Place {
     /// Finds the records.
     fn source(&self) -> Result<source::Source, Failure> {
+        if self.on.named() {
+            return stream::copy(&self.on, self.config.as_deref());
+        }
         let default = std::path::Path::new("florin-data");
         source::Source::find(self.path.as_deref().or(self.data.as_deref()).unwrap_or(default))
     }

@@ -3,8 +3,10 @@
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use florin_journal::{Hash, Kind, Ledger, PartitionId};
+use tempfile::TempDir;
 
 use super::walk::{Step, Walk};
 use crate::failure::{Exit, Failure};
@@ -14,8 +16,9 @@ use crate::failure::{Exit, Failure};
 pub(super) enum Source {
     /// A directory of partitions; `root` is the data directory around it, if that was named.
     Directory { journal: PathBuf, root: Option<PathBuf> },
-    /// Records one after another, of one or more partitions, each partition's from genesis on.
-    File(PathBuf),
+    /// Records one after another, of one or more partitions, each partition's from genesis on; maybe a copy that is to be gone
+    /// afterwards.
+    File(PathBuf, #[expect(dead_code, reason = "the copy is there as long as this is")] Option<Arc<TempDir>>),
 }
 
 impl Source {
@@ -23,7 +26,7 @@ impl Source {
     pub(super) fn find(path: &Path) -> Result<Self, Failure> {
         let kind = fs::metadata(path).map_err(|cause| Failure::io("read", path, cause))?;
         if kind.is_file() {
-            return Ok(Self::File(path.to_owned()));
+            return Ok(Self::File(path.to_owned(), None));
         }
         for (journal, root) in [
             (path.join("ledger").join("journal"), Some(path.to_owned())),
@@ -42,7 +45,7 @@ impl Source {
     pub(super) fn journal(&self) -> Option<&Path> {
         match self {
             Self::Directory { journal, .. } => Some(journal),
-            Self::File(_) => None,
+            Self::File(..) => None,
         }
     }
 
@@ -50,7 +53,15 @@ impl Source {
     pub(super) fn root(&self) -> Option<&Path> {
         match self {
             Self::Directory { root, .. } => root.as_deref(),
-            Self::File(_) => None,
+            Self::File(..) => None,
+        }
+    }
+
+    /// The file of records.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path, _) => Some(path),
+            Self::Directory { .. } => None,
         }
     }
 
@@ -60,7 +71,7 @@ impl Source {
             Self::Directory { journal, .. } => {
                 Ok(Walk::new(segments(&journal.join(format!("p{:05}", partition.0)))?, partition, false))
             }
-            Self::File(path) => Ok(Walk::new(vec![path.clone()], partition, true)),
+            Self::File(path, _) => Ok(Walk::new(vec![path.clone()], partition, true)),
         }
     }
 
@@ -88,7 +99,7 @@ impl Source {
                 }
                 Ok(None)
             }
-            Self::File(path) => {
+            Self::File(path, _) => {
                 let mut walk = Walk::new(vec![path.clone()], PartitionId(0), false);
                 match walk.next(0)? {
                     Step::Record(first) => Ok(quoted(&first)),

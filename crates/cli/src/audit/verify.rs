@@ -17,6 +17,7 @@ use super::anchors::{self, Anchor};
 use super::args::Verify;
 use super::books::Sums;
 use super::chain::{Chained, Links};
+use super::exported::{self, Exported};
 use super::finding::{Finding, Sink};
 use super::progress::Meter;
 use super::redecide::{Decided, Judge};
@@ -78,7 +79,15 @@ fn audit(args: &Verify) -> Result<Report, Failure> {
         incomplete: Vec::new(),
         seconds: 0.0,
     };
+    let part = match source.file().map(|file| exported::check(file, &sink)) {
+        Some(Exported::Part(contents)) => Some(contents),
+        Some(Exported::History) | None => None,
+    };
     match source.ledger() {
+        _ if part.is_some() => {
+            report.ledger = part.as_ref().map(|contents| contents.ledger.id.to_string());
+            report.partitions = part.iter().flat_map(exported::partitions).collect();
+        }
         Ok(Some(ledger)) => partitions(args, &source, &ledger, trusted, &sink, &mut report),
         Ok(None) => {
             let finding = Finding::new("genesis", "a genesis that says which ledger this is", "none that can be read");

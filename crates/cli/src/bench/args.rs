@@ -17,6 +17,8 @@ Examples:
   florin bench --batch 1                              the latency of one command: one synchronous write
   florin bench --batch 1 --clients 64                 natural batching of single commands
   florin bench --http                                 single top-ups over HTTP by 64 connections, then reads of card lists
+  florin bench --nats start:1 --no-views              through JetStream on one server that syncs every message
+  florin bench --nats start:3 --no-views              the same, replicated over three servers on this machine
   florin bench --no-views --no-snapshots --json out.json --plot out.svg
 
 Everything runs in a temporary directory under --dir, which is removed afterwards; on tmpfs nothing is durable, and the
@@ -57,6 +59,16 @@ pub(crate) struct Bench {
     /// Make no snapshots beside the load, and measure no restart.
     #[arg(long)]
     pub(crate) no_snapshots: bool,
+    /// Keep the journal on NATS JetStream: start:1 and start:3 start one server or three that replicate, beside the run;
+    /// a URL uses servers that are there, and takes the run's streams off them at the end.
+    #[arg(long, value_name = "start:1|start:3|URL", value_parser = super::servers::parse)]
+    pub(crate) nats: Option<super::servers::Where>,
+    /// Copies of each stream on servers that are there.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "nats", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=5))]
+    pub(crate) replicas: usize,
+    /// Configuration with the NATS user, for servers that are there.
+    #[arg(long, value_name = "FILE", env = "FLORIN_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
     /// Where the temporary directory is made [default: the system's].
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,

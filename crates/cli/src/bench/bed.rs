@@ -1,4 +1,4 @@
-//! What a run loads: a ledger of its own on the embedded journal, its processors, and views that follow.
+//! What a run loads: a ledger of its own, on segment files or on NATS, its processors, and views that follow.
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,8 +22,8 @@ const USERS_PER_BATCH: usize = 2_000;
 const DRAIN_MAX: Duration = Duration::from_hours(4);
 
 /// Everything that runs.
-pub(super) struct Bed {
-    pub(super) journal: Embedded,
+pub(super) struct Bed<P> {
+    pub(super) journal: P,
     pub(super) handle: Handle,
     processor: Running,
     pub(super) views: Option<Views>,
@@ -38,18 +38,17 @@ pub(super) fn create(dir: &Path, args: &Bench) -> Result<(), Failure> {
 }
 
 /// Nobody relies on a ledger that is thrown away, so its key need not be secret.
-fn signing() -> SigningKey {
+pub(super) fn signing() -> SigningKey {
     SigningKey::from_bytes(&[0xBE; 32])
 }
 
-/// Opens the journal.
+/// Opens the journal of segment files.
 pub(super) fn journal(dir: &Path) -> Result<Embedded, Failure> {
     Embedded::open(&dir.join("journal"), signing()).map_err(|error| causes::journal("open the journal", error))
 }
 
-impl Bed {
-    pub(super) async fn open(dir: &Path, args: &Bench) -> Result<Self, Failure> {
-        let journal = journal(dir)?;
+impl<P: Provider> Bed<P> {
+    pub(super) async fn open(dir: &Path, args: &Bench, journal: P) -> Result<Self, Failure> {
         let (stop, _) = watch::channel(false);
         let (mut views, mut projector) = (None, None);
         if !args.no_views {

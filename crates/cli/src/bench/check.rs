@@ -10,7 +10,7 @@ use florin_engine::{
     ids::Position,
     state::State,
 };
-use florin_journal::{Kind, Provider as _, Reader as _, embedded::Embedded};
+use florin_journal::{Kind, Provider, Reader as _};
 use florin_projector::TrialBalance;
 use indicatif::ProgressBar;
 
@@ -30,8 +30,8 @@ pub(super) struct Found {
 }
 
 /// Reads everything; refuses a journal that is not exactly commands `0..commands` once each and in balance.
-pub(super) async fn journal(
-    journal: &Embedded,
+pub(super) async fn journal<P: Provider>(
+    journal: &P,
     script: &Script,
     commands: u64,
     bar: &ProgressBar,

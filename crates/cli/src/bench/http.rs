@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use florin_gateway::http::{keys::ApiKey, serve};
 use florin_gateway::{Gateway, Ports, Settings, public_router};
 use florin_issuer::sandbox::{self, Sandbox};
+use florin_journal::Provider;
 use florin_projector::Views;
 use florin_vault::{MasterKey, Vault};
 use indicatif::ProgressBar;
@@ -69,9 +70,9 @@ pub(super) struct Front {
 }
 
 impl Front {
-    pub(super) async fn open(
+    pub(super) async fn open<P: Provider>(
         dir: &Path,
-        bed: &Bed,
+        bed: &Bed<P>,
         views: Views,
         (vault, master): (Vault, MasterKey),
     ) -> Result<Self, Failure> {

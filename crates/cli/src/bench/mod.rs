@@ -16,6 +16,7 @@ mod mix;
 mod plot;
 mod report;
 mod script;
+pub(crate) mod servers;
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +25,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use florin_engine::ids::{AccountId, Key};
 use florin_gateway::http::metrics;
-use florin_journal::Provider as _;
+use florin_journal::Provider;
+use florin_journal::nats::{self, Nats};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use self::args::Bench;
@@ -34,7 +36,9 @@ use self::http::{Ask, Front};
 use self::load::{Done, Range};
 use self::report::{Memory, Options, Reads, Report, Restart, Views, rate};
 use self::script::{COMMANDS_PER_USER, COMPANY, Script};
+use self::servers::{Servers, Where};
 use crate::causes;
+use crate::config;
 use crate::failure::{Exit, Failure};
 
 /// Runs it, prints the figures, and writes them to a file if asked to.
@@ -44,7 +48,7 @@ pub(crate) fn run(args: &Bench) -> Result<(), Failure> {
     let dir = dir.map_err(|cause| Failure::io("make a directory in", &place, cause))?;
     let report = crate::serve::runtime()?.block_on(async {
         tokio::select! {
-            report = bench(args, dir.path()) => report,
+            report = everywhere(args, dir.path()) => report,
             _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Stopped, "interrupted")),
         }
     })?;
@@ -57,7 +61,68 @@ pub(crate) fn run(args: &Bench) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn bench(args: &Bench, dir: &Path) -> Result<Report, Failure> {
+/// Where the journal is, and makes and opens a ledger there.
+async fn everywhere(args: &Bench, dir: &Path) -> Result<Report, Failure> {
+    let Some(place) = &args.nats else {
+        bed::create(dir, args)?;
+        return bench(args, dir, "segment files".to_owned(), async || bed::journal(dir)).await;
+    };
+    let started = match place {
+        Where::Start(count) => Some(Servers::start(dir, *count)?),
+        Where::There(_) => None,
+    };
+    let (urls, servers) = match (place, &started) {
+        (Where::There(urls), _) => (urls.clone(), "there already".to_owned()),
+        (Where::Start(count), Some(started)) => (started.urls.clone(), format!("{count} of this machine")),
+        (Where::Start(_), None) => (Vec::new(), String::new()),
+    };
+    let old = started.as_ref().is_some_and(|servers| servers.old);
+    let client = crate::run::connect::connect(&of_servers(args, urls, old)?, "bench").await?;
+    let settings = nats::Settings {
+        replicas: if let Where::Start(count) = place { *count } else { args.replicas },
+        allow_old_server: true,
+        patience: Duration::from_mins(1),
+    };
+    let name = format!("bench-{:08x}", std::process::id());
+    let failed = |error| causes::journal("make the ledger", error);
+    Nats::create(client.clone(), &name, args.partitions, bed::signing(), settings.clone()).await.map_err(failed)?;
+    let open = async || {
+        let opened = Nats::open(client.clone(), &name, Some(bed::signing()), settings.clone()).await;
+        opened.map_err(|error| causes::journal("open the journal", error))
+    };
+    let replicas = settings.replicas;
+    let done = bench(args, dir, format!("JetStream, {replicas} replica(s), servers: {servers}"), open).await;
+    if matches!(place, Where::There(_)) {
+        forget(&client, &name, args.partitions).await;
+    }
+    done
+}
+
+/// The servers as the configuration would name them.
+fn of_servers(args: &Bench, urls: Vec<String>, old: bool) -> Result<config::Nats, Failure> {
+    let mut nats = config::load(args.config.as_deref())?.nats;
+    nats.urls = urls;
+    nats.allow_old_server |= old;
+    Ok(nats)
+}
+
+/// Takes a run's streams off servers that are not its own.
+async fn forget(client: &async_nats::Client, name: &str, partitions: u16) {
+    let context = async_nats::jetstream::new(client.clone());
+    let streams = (0..partitions).map(|n| format!("FLORIN_{name}_P{n:03}")).chain([format!("FLORIN_{name}_HEADS")]);
+    for stream in streams {
+        if let Err(error) = context.delete_stream(&stream).await {
+            tracing::warn!(%error, "the stream {stream} of this run is left on the servers");
+        }
+    }
+}
+
+async fn bench<P: Provider>(
+    args: &Bench,
+    dir: &Path,
+    on: String,
+    open: impl AsyncFn() -> Result<P, Failure>,
+) -> Result<Report, Failure> {
     let recorder =
         metrics::install().map_err(|cause| Failure::new(Exit::Other, "cannot record metrics").because(cause))?;
     let upkeep = tokio::spawn(metrics::upkeep(recorder.clone()));
@@ -72,8 +137,7 @@ async fn bench(args: &Bench, dir: &Path) -> Result<Report, Failure> {
         AccountId::from_pseudonym(pseudonym, args.partitions)
     })?);
 
-    bed::create(dir, args)?;
-    let bed = Bed::open(dir, args).await?;
+    let bed = Bed::open(dir, args, open().await?).await?;
     let before = resident();
     let set_up = u64::from(args.accounts) * COMMANDS_PER_USER;
     let progress = bar("making users", set_up);
@@ -113,11 +177,11 @@ async fn bench(args: &Bench, dir: &Path) -> Result<Report, Failure> {
     upkeep.abort();
     let mut restart = None;
     if !args.no_snapshots && !args.http {
-        restart = Some(restarted(dir, args, &script, commands).await?);
+        restart = Some(restarted(dir, args, &script, commands, &open).await?);
         commands += 1;
     }
     let progress = bar("checking", set_up + commands);
-    let found = check::journal(&bed::journal(dir)?, &script, commands, &progress).await?;
+    let found = check::journal(&open().await?, &script, commands, &progress).await?;
     if let Some(trial) = &trial {
         check::views(trial, &script)?;
     }
@@ -135,6 +199,7 @@ async fn bench(args: &Bench, dir: &Path) -> Result<Report, Failure> {
             mix: args.mix.to_string(),
             seed: args.seed,
             partitions: args.partitions,
+            journal: on,
             snapshots: !args.no_snapshots,
         },
         set_up_per_s,
@@ -151,14 +216,14 @@ async fn bench(args: &Bench, dir: &Path) -> Result<Report, Failure> {
 }
 
 /// Who drives what.
-struct Load<'a> {
+struct Load<'a, P> {
     args: &'a Bench,
     script: &'a Arc<Script>,
-    bed: &'a Bed,
+    bed: &'a Bed<P>,
     front: Option<&'a Front>,
 }
 
-impl Load<'_> {
+impl<P: Provider> Load<'_, P> {
     async fn drive(&self, doing: &'static str, first: u64, commands: u64) -> Result<Done, Failure> {
         let progress = bar(doing, commands);
         let range = Range { first, end: first + commands, batch: self.args.batch() };
@@ -204,9 +269,15 @@ impl Load<'_> {
 }
 
 /// Opens the ledger again, as a server that starts does, and decides command `next`.
-async fn restarted(dir: &Path, args: &Bench, script: &Script, next: u64) -> Result<Restart, Failure> {
+async fn restarted<P: Provider>(
+    dir: &Path,
+    args: &Bench,
+    script: &Script,
+    next: u64,
+    open: impl AsyncFn() -> Result<P, Failure>,
+) -> Result<Restart, Failure> {
     let begun = Instant::now();
-    let journal = bed::journal(dir)?;
+    let journal = open().await?;
     let options =
         florin_processor::Options { snapshots: Some(dir.join("snapshots")), ..florin_processor::Options::default() };
     let partitions = journal.ledger().partitions();

@@ -39,6 +39,8 @@ pub(super) struct Options {
     pub(super) mix: String,
     pub(super) seed: u64,
     pub(super) partitions: u16,
+    /// Where the journal is.
+    pub(super) journal: String,
     pub(super) snapshots: bool,
 }
 
@@ -104,6 +106,7 @@ impl fmt::Display for Report {
             load.partitions,
             self.cores,
         )?;
+        writeln!(f, "journal on          {}", load.journal)?;
         writeln!(f, "accepted            {} /s", thousands(self.accepted_per_s))?;
         writeln!(f, "latency             {}", self.latency)?;
         if self.busy > 0 {

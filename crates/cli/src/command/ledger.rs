@@ -14,12 +14,7 @@ use crate::serve::runtime;
 use crate::{causes, secrets};
 
 /// Makes the ledger of a data directory that has none, or on NATS servers that have none of its name.
-pub(crate) fn create(
-    place: &Place,
-    on: &OnNats,
-    partitions: Option<u16>,
-    if_missing: bool,
-) -> Result<(), Failure> {
+pub(crate) fn create(place: &Place, on: &OnNats, partitions: Option<u16>, if_missing: bool) -> Result<(), Failure> {
     let mut config = config::load(place.config.as_deref())?;
     config.apply(place);
     if let Some(partitions) = partitions {
@@ -72,7 +67,12 @@ async fn create_on_nats(config: &Config, if_missing: bool) -> Result<(), Failure
     on_nats::make_beside(config, client, &journal).await?;
     let ledger = journal.ledger();
     let what = if made { "made ledger" } else { "found ledger" };
-    println!("{what} {} with {} partition(s) as {name} on {}", ledger.id, ledger.partitions, config.nats.urls.join(","));
+    println!(
+        "{what} {} with {} partition(s) as {name} on {}",
+        ledger.id,
+        ledger.partitions,
+        config.nats.urls.join(",")
+    );
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use florin_workers::Settlement;
 use florin_workers::queue::{JetStream, SharedSettings};
 
 use super::{Node, connect};
+use crate::causes;
 use crate::config::{self, Config};
 use crate::failure::{Exit, Failure};
 use crate::progress::Meter;
@@ -23,7 +24,6 @@ use crate::serve::outbound::Outbound;
 use crate::serve::roles::{Role, Roles};
 use crate::serve::running::Tasks;
 use crate::serve::stack::{Held, Stack, catch_up, open_issuer, open_views};
-use crate::causes;
 
 /// How often a long start is told in the log.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
@@ -120,7 +120,20 @@ pub(super) async fn open(
             });
         }
     }
-    Ok(Stack { journal, handle, processor, views, vault, issuer, sandbox, queue, outbound, held, placements, persistent: true })
+    Ok(Stack {
+        journal,
+        handle,
+        processor,
+        views,
+        vault,
+        issuer,
+        sandbox,
+        queue,
+        outbound,
+        held,
+        placements,
+        persistent: true,
+    })
 }
 
 /// Opens the journal; with a key that signs, it may be written.
@@ -146,7 +159,10 @@ pub(crate) async fn open_vault(config: &Config, node: &Node, make: bool) -> Resu
     let opened = tokio::task::spawn_blocking(move || {
         if make { Vault::create_nats(connection, &name, &master) } else { Vault::open_nats(connection, &name, &master) }
     });
-    opened.await.map_err(|cause| Failure::new(Exit::Other, "the vault's thread broke down").because(cause))?.map_err(causes::vault)
+    opened
+        .await
+        .map_err(|cause| Failure::new(Exit::Other, "the vault's thread broke down").because(cause))?
+        .map_err(causes::vault)
 }
 
 /// Copies a vault to the ledger's place on NATS; how many people it holds.
@@ -154,7 +170,8 @@ pub(crate) async fn copy_vault(config: &Config, node: &Node, from: Vault) -> Res
     let master = node.master_key(config, false)?;
     let (connection, name) = (vault_connection(config)?, config.nats.ledger.clone());
     let copied = tokio::task::spawn_blocking(move || from.copy_to_nats(connection, &name, &master));
-    let copied = copied.await.map_err(|cause| Failure::new(Exit::Other, "the vault's thread broke down").because(cause));
+    let copied =
+        copied.await.map_err(|cause| Failure::new(Exit::Other, "the vault's thread broke down").because(cause));
     copied?.map_err(causes::vault)
 }
 
@@ -199,9 +216,7 @@ fn run_partitions(config: &Config, node: &Node, journal: &Nats, client: &Client,
     };
     let (journal, client, name) = (journal.clone(), client.clone(), config.nats.ledger.clone());
     let told = processor.told();
-    processor.spawn(async move {
-        Owner::run(journal, client, &name, options, told).await.map_err(causes::cluster)
-    });
+    processor.spawn(async move { Owner::run(journal, client, &name, options, told).await.map_err(causes::cluster) });
 }
 
 /// What this machine is called, for people.

@@ -28,9 +28,10 @@ pub(super) fn serve(
     drain: Duration,
 ) -> Result<(Arc<Sandbox>, SocketAddr), Failure> {
     let Issuer::Http { secret, .. } = &config.issuer else {
-        return Err(Failure::new(Exit::Config, "the sandbox issuer needs the secret that calls are signed with").advise(
-            "set [issuer] kind = \"http\", url and secret_file, the same for this role and for those that call it",
-        ));
+        return Err(Failure::new(Exit::Config, "the sandbox issuer needs the secret that calls are signed with")
+            .advise(
+                "set [issuer] kind = \"http\", url and secret_file, the same for this role and for those that call it",
+            ));
     };
     let key = signature::Key::new(secret.expose_secret().as_bytes())
         .map_err(|error| Failure::new(Exit::Config, "the issuer's secret cannot be used").because(error))?;

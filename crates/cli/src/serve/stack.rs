@@ -151,7 +151,14 @@ impl<P: Provider, Q: Queue> Stack<P, Q> {
             _ => None,
         };
         let routers = ports.map(|ports| routers::of(config, roles, ports, metrics)).transpose()?;
-        let running = Running { listeners: Tasks::new(), workers, placements: self.placements, processor: self.processor, views, upkeep };
+        let running = Running {
+            listeners: Tasks::new(),
+            workers,
+            placements: self.placements,
+            processor: self.processor,
+            views,
+            upkeep,
+        };
         Ok((running, routers))
     }
 }

@@ -48,7 +48,8 @@ pub(crate) struct Export {
 }
 
 fn position(text: &str) -> Result<(u16, u64), String> {
-    let parsed = text.split_once('.').and_then(|(partition, index)| Some((partition.parse().ok()?, index.parse().ok()?)));
+    let parsed =
+        text.split_once('.').and_then(|(partition, index)| Some((partition.parse().ok()?, index.parse().ok()?)));
     parsed.ok_or_else(|| "must be PARTITION.RECORD, such as 0.5120".to_owned())
 }
 
@@ -69,15 +70,17 @@ pub(crate) fn export(args: &Export) -> Result<(), Failure> {
             write(&journal, &args.output, after.as_ref(), &args.from).await
         } else {
             let dir = config.serve.data.join("ledger").join("journal");
-            let journal =
-                Embedded::open_read_only(&dir).map_err(|error| causes::journal("open the journal", error))?;
+            let journal = Embedded::open_read_only(&dir).map_err(|error| causes::journal("open the journal", error))?;
             write(&journal, &args.output, after.as_ref(), &args.from).await
         }
     })?;
     println!("exported ledger {} to {}", contents.ledger.id, args.output.display());
     for (partition, span) in contents.ledger.partitions().zip(&contents.partitions) {
         let count = (span.head.index + 1).saturating_sub(span.from);
-        println!("partition {partition}: {count} records from {}, head {} {}", span.from, span.head.index, span.head.hash);
+        println!(
+            "partition {partition}: {count} records from {}, head {} {}",
+            span.from, span.head.index, span.head.hash
+        );
     }
     Ok(())
 }

@@ -105,7 +105,9 @@ fn keys(config: &Config, target: [PathBuf; 2], from: Option<&Data>) -> Result<()
 async fn fill<R: Restore>(args: &Import, file: &mut File, target: R) -> Result<Ledger, Failure> {
     let contents = export::contents(file).map_err(|error| causes::export(&args.file, error))?;
     let meter = Meter::new("importing");
-    let all = |record: &Record| contents.partitions.get(usize::from(record.partition().0)).map_or(0, |span| span.head.index + 1);
+    let all = |record: &Record| {
+        contents.partitions.get(usize::from(record.partition().0)).map_or(0, |span| span.head.index + 1)
+    };
     for (partition, span) in contents.ledger.partitions().zip(&contents.partitions) {
         meter.tell(partition.0, 0, span.head.index + 1);
     }
@@ -134,7 +136,9 @@ async fn to_directory(config: &Config, args: &Import, file: &mut File, from: Opt
             let beside = |path: PathBuf| PathBuf::from(format!("{}{suffix}", path.display()));
             let (source, target) = (beside(from.vault()), beside(scratch.vault()));
             fs::copy(&source, &target).map_err(|cause| Failure::io("copy", &source, cause))?;
-            File::open(&target).and_then(|file| file.sync_all()).map_err(|cause| Failure::io("write", &target, cause))?;
+            File::open(&target)
+                .and_then(|file| file.sync_all())
+                .map_err(|cause| Failure::io("write", &target, cause))?;
         }
     }
     Vault::open(&scratch.vault(), &master).map_err(causes::vault)?;

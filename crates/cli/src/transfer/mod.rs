@@ -8,5 +8,5 @@
 mod export;
 mod import;
 
-pub(crate) use export::{EXPORT, Export, export};
+pub(crate) use export::{EXPORT, Export, export, to_file};
 pub(crate) use import::{IMPORT, Import, import};

@@ -15,8 +15,17 @@ const USERS: [&str; 3] = ["alice", "bob", "carol"];
 
 /// What is killed, in this order.
 const PIECES: [&str; 11] = [
-    "processor-1", "nats-1", "gateway-1", "settlement-1", "nats-2", "processor-2", "clock", "nats-3", "gateway-2",
-    "settlement-2", "ops",
+    "processor-1",
+    "nats-1",
+    "gateway-1",
+    "settlement-1",
+    "nats-2",
+    "processor-2",
+    "clock",
+    "nats-3",
+    "gateway-2",
+    "settlement-2",
+    "ops",
 ];
 
 /// What the clients were told.
@@ -56,7 +65,7 @@ async fn client(cluster: &Cluster, number: usize, cards: &BTreeMap<&'static str,
             let request = cluster
                 .dashboard(u16::try_from(gateway).unwrap(), Method::POST, &path)
                 .header("idempotency-key", &key)
-                .body(r#"{"amount": "1.00"}"#);
+                .body(r#"{"amount": "10.00"}"#);
             let answer = request.send().await;
             if let Ok(answer) = answer {
                 let status = answer.status().as_u16();
@@ -95,8 +104,10 @@ pub(crate) async fn nothing_is_lost_or_doubled(cluster: &Cluster) {
     let trouble = async {
         for round in 0..rounds.max(1) {
             for piece in PIECES {
-                wait_for_more(&told, 20, cluster).await;
                 cluster.signal(piece, "KILL");
+                let begun = Instant::now();
+                wait_for_more(&told, 20, cluster).await;
+                eprintln!("{piece} killed: 20 more top-ups within {:?}", begun.elapsed());
             }
             // and a processor stands still for longer than its lease, and then goes on.
             wait_for_more(&told, 20, cluster).await;
@@ -126,7 +137,10 @@ pub(crate) async fn nothing_is_lost_or_doubled(cluster: &Cluster) {
     let balance = answered(cluster.ops(Method::GET, "/trial-balance"), 200).await;
     assert_eq!(balance["currencies"]["USD"]["debits"], balance["currencies"]["USD"]["credits"]);
     let longest = told.gaps.lock().unwrap().values().map(|(_, longest)| *longest).max().unwrap();
-    eprintln!("{} top-ups; the longest time without one of a user: {longest:?}", told.acknowledged.load(Ordering::Relaxed));
+    eprintln!(
+        "{} top-ups; the longest time without one of a user: {longest:?}",
+        told.acknowledged.load(Ordering::Relaxed)
+    );
     if rounds > 0 {
         assert!(longest < Duration::from_secs(15), "a partition was without an owner for {longest:?}");
     }
@@ -142,7 +156,7 @@ async fn wait_for_more(told: &Told, more: usize, cluster: &Cluster) {
     }
 }
 
-/// The top-ups of 1.00 on a card's statement, read until there are as many as were acknowledged.
+/// The top-ups on a card's statement, read until there are as many as were acknowledged.
 async fn statement(cluster: &Cluster, gateway: u16, user: &str, card: &str, expected: usize) -> Vec<String> {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {

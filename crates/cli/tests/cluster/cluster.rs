@@ -44,7 +44,8 @@ impl Cluster {
             assert!(Instant::now() < deadline, "not ready:\n{}", cluster.told());
             std::thread::sleep(Duration::from_millis(200));
         }
-        cluster.demo = serde_json::from_str(&fs::read_to_string(cluster.dir.path().join("demo.json")).unwrap()).unwrap();
+        cluster.demo =
+            serde_json::from_str(&fs::read_to_string(cluster.dir.path().join("demo.json")).unwrap()).unwrap();
         cluster
     }
 

@@ -6,6 +6,7 @@
 
 mod chaos;
 mod cluster;
+mod moving;
 
 use std::time::Duration;
 
@@ -110,7 +111,7 @@ async fn servers_that_stand_still_cost_time_and_nothing_else(cluster: &Cluster) 
     let topup = || {
         cluster
             .dashboard(0, Method::POST, &format!("/users/carol/cards/{card}/topup"))
-            .header("idempotency-key", "while they stand still")
+            .header("idempotency-key", "while-they-stand-still")
             .body(r#"{"amount": "10.00"}"#)
             .send()
     };
@@ -136,7 +137,9 @@ async fn servers_that_stand_still_cost_time_and_nothing_else(cluster: &Cluster) 
             Ok(answer) if answer.status() == 200 => answer.json().await.unwrap(),
             _ => Value::Null,
         };
-        if let Some(shown) = listed["cards"].as_array().and_then(|cards| cards.iter().find(|shown| shown["cardId"] == *card)) {
+        if let Some(shown) =
+            listed["cards"].as_array().and_then(|cards| cards.iter().find(|shown| shown["cardId"] == *card))
+        {
             assert_eq!(shown["balance"].to_string(), "35.0");
             return;
         }

@@ -12,7 +12,8 @@ fn documents(name: &str) -> Vec<Value> {
     use serde::Deserialize;
     serde_yaml_ng::Deserializer::from_str(&text(name))
         .map(|document| {
-            let mut value = serde_yaml_ng::Value::deserialize(document).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let mut value =
+                serde_yaml_ng::Value::deserialize(document).unwrap_or_else(|error| panic!("{name}: {error}"));
             value.apply_merge().unwrap();
             serde_json::to_value(value).unwrap()
         })
@@ -37,19 +38,27 @@ fn every_kubernetes_object_has_its_kind_name_and_namespace_and_deployments_have_
             let kind = object["kind"].as_str().unwrap().to_owned();
             assert!(object["apiVersion"].is_string() && object["metadata"]["name"].is_string(), "{object}");
             assert!(kind == "Namespace" || object["metadata"]["namespace"] == "florin", "{object}");
-            if kind == "Deployment" || kind == "Job" {
+            let serves = kind == "Deployment" || kind == "StatefulSet";
+            if serves || kind == "Job" {
                 let pod = &object["spec"]["template"];
                 assert_eq!(pod["spec"]["securityContext"]["runAsNonRoot"], true, "{object}");
                 let container = &pod["spec"]["containers"][0];
                 known(&texts(&container["args"]));
                 assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
                 for name in container["env"].as_array().unwrap() {
-                    assert!(name["value"].is_string() || name["valueFrom"]["secretKeyRef"]["key"].is_string(), "{name}");
+                    assert!(
+                        name["value"].is_string() || name["valueFrom"]["secretKeyRef"]["key"].is_string(),
+                        "{name}"
+                    );
                 }
-                if kind == "Deployment" {
+                if serves {
                     assert_eq!(object["spec"]["selector"]["matchLabels"], pod["metadata"]["labels"]);
                     for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
-                        assert_eq!(container[probe]["httpGet"]["port"], "ops", "{probe} of {}", object["metadata"]["name"]);
+                        assert_eq!(
+                            container[probe]["httpGet"]["port"], "ops",
+                            "{probe} of {}",
+                            object["metadata"]["name"]
+                        );
                     }
                     assert!(container["resources"]["limits"]["memory"].is_string());
                 }
@@ -57,7 +66,16 @@ fn every_kubernetes_object_has_its_kind_name_and_namespace_and_deployments_have_
             kinds.insert(kind);
         }
     }
-    for kind in ["Deployment", "Job", "Service", "ConfigMap", "PodDisruptionBudget", "NetworkPolicy", "Namespace"] {
+    for kind in [
+        "Deployment",
+        "StatefulSet",
+        "Job",
+        "Service",
+        "ConfigMap",
+        "PodDisruptionBudget",
+        "NetworkPolicy",
+        "Namespace",
+    ] {
         assert!(kinds.contains(kind), "no {kind}");
     }
     let values = &documents("kubernetes/nats-values.yaml")[0];

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::{ConnectOptions, Event};
@@ -12,8 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::deploy;
 
-pub(super) const ROLES: [&str; 8] =
-    ["admin", "processor", "gateway", "ops", "settlement", "clock", "webhooks", "sys"];
+pub(super) const ROLES: [&str; 8] = ["admin", "processor", "gateway", "ops", "settlement", "clock", "client", "sys"];
 
 /// Servers from `deploy/nats`, killed with their owner.
 pub(super) struct Servers {
@@ -38,13 +38,15 @@ fn current() -> bool {
 
 /// Ports that were free a moment ago, below those that the system gives to outgoing connections.
 fn ports(count: usize) -> Vec<u16> {
+    // Each asked for once in this process: its stories run side by side.
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
     let mut free = Vec::new();
-    let mut next = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
     while free.len() < count {
-        if TcpListener::bind(("127.0.0.1", next)).is_ok() {
-            free.push(next);
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            free.push(port);
         }
-        next += 1;
     }
     free
 }

@@ -40,7 +40,8 @@ fn the_secrets_of_the_compose_file_are_made_once() {
         let output = Command::new(copy.join("compose-prepare.sh")).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         let secrets = copy.join("compose.secrets");
-        ["nats.env", "gateway.env", "master.key", "certificates/ca.pem"].map(|name| std::fs::read(secrets.join(name)).unwrap())
+        ["nats.env", "gateway.env", "master.key", "certificates/ca.pem"]
+            .map(|name| std::fs::read(secrets.join(name)).unwrap())
     };
     // When it is run twice, then the second changes nothing
     let first = run();
