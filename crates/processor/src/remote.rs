@@ -198,8 +198,14 @@ impl Remote {
         let remote = self.clone();
         running.spawn(async move {
             let until = Instant::now() + remote.0.options.reversal;
-            if let Err(error) = remote.reversed(&envelope, until).await {
-                tracing::error!(%error, "an abandoned approval is not reversed");
+            while let Err(error) = remote.reversed(&envelope, until).await {
+                // Where nothing is admitted for now, callers give up most: that must not be the end of it.
+                let passing = matches!(error, Error::Busy { .. } | Error::ClockRefused { .. } | Error::Stopped { .. });
+                if !passing || Instant::now() >= until {
+                    tracing::error!(%error, "an abandoned approval is not reversed");
+                    break;
+                }
+                tokio::time::sleep(PAUSE.1).await;
             }
             drop(permit);
         });

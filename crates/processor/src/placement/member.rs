@@ -197,6 +197,12 @@ impl Member {
     /// A beat was acknowledged: the belief lasts for two thirds of the lease after it was sent.
     fn believe(&mut self, beat: u64) {
         if let Some((_, sent)) = self.sent.iter().find(|(sent, _)| *sent == beat) {
+            if !self.belief.lives() {
+                // Servers that did not hear this one's beats did not show those of others either: who could not beat is
+                // not dead, and is not to lose what it held to whoever is the first to be heard again.
+                let now = Instant::now();
+                self.view.members.values_mut().for_each(|seen| seen.at = now);
+            }
             let until = *sent + self.settings.ttl * 2 / 3;
             if until > self.belief.ends() {
                 self.belief.until(until);

@@ -13,8 +13,8 @@
 //! expected. It believes in what it holds until two thirds of the lease after it *sent* the last beat that was
 //! acknowledged, whatever it can reach or not.
 //!
-//! *Death.* Who has not *seen* a member's key change for a whole lease, by its own monotonic clock, deletes that key with
-//! the revision it saw expected. Had there been a beat meanwhile, the deletion fails; once it succeeded, the member's next
+//! *Death.* Who has not *seen* a member's key change for a whole lease, by its own monotonic clock (and counted anew after it
+//! could not beat itself), deletes that key with the revision it saw expected. Had there been a beat meanwhile, the deletion fails; once it succeeded, the member's next
 //! beat fails, and it starts over under a new id. As the dead one's belief ended a third of a lease before, nobody holds a
 //! slot that somebody else believes in. No clock of anybody else is ever read.
 //!
