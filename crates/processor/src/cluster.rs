@@ -91,6 +91,7 @@ impl Owner {
             confirmed: true,
             ..placement::Settings::new(name, GROUP, provider.ledger().partitions)
         };
+        let partitions = provider.ledger().partitions;
         let placement = Placement::join_with(client.clone(), settings).await?;
         let mut held = placement.held();
         let mut owned = Owned { tasks: JoinSet::new(), stops: BTreeMap::new() };
@@ -108,9 +109,13 @@ impl Owner {
             for (_, stop) in owned.stops.iter().filter(|(partition, _)| !now.contains(partition)) {
                 stop.send_replace(true);
             }
-            let gained: BTreeSet<u16> = now.into_iter().filter(|slot| !owned.stops.contains_key(slot)).collect();
+            let gained: BTreeSet<u16> = now.iter().copied().filter(|slot| !owned.stops.contains_key(slot)).collect();
             for partition in gained {
                 start(&mut owned, partition);
+            }
+            // What came and went before it was seen here never ran.
+            for slot in (0..partitions).filter(|slot| !now.contains(slot) && !owned.stops.contains_key(slot)) {
+                placement.released(slot);
             }
             tokio::select! {
                 () = &mut shutdown => break,

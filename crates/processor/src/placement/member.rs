@@ -45,6 +45,8 @@ pub(super) struct Member {
     next_watch: Instant,
     /// Slots on their way to others, and until when they wait to be released here.
     releasing: BTreeMap<u16, Instant>,
+    /// Slots that were ever told to be held, and not released since: nobody runs another.
+    lent: BTreeSet<u16>,
     leaving: Option<Leaving>,
     turned: Instant,
 }
@@ -92,6 +94,7 @@ impl Member {
             opening: None,
             next_watch: now,
             releasing: BTreeMap::new(),
+            lent: BTreeSet::new(),
             leaving: None,
             turned: now,
         }
@@ -108,6 +111,7 @@ impl Member {
                 Woken::Order(Some(Order::Released(slot))) => {
                     if let Some(until) = self.releasing.get_mut(&slot) {
                         *until = Instant::now();
+                        self.lent.remove(&slot);
                     }
                 }
                 Woken::Order(None) => return,
@@ -331,6 +335,7 @@ impl Member {
             self.view.to_let_go(&self.id, self.settings.slots)
         };
         for slot in slots {
+            let until = if self.lent.contains(&slot) { until } else { Instant::now() };
             self.releasing.entry(slot).or_insert(until);
         }
     }
@@ -380,6 +385,7 @@ impl Member {
         } else {
             BTreeSet::new()
         };
+        self.lent.extend(&held);
         self.held.send_if_modified(|before| {
             let changed = *before != held;
             *before = held;
