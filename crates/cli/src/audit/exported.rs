@@ -43,7 +43,8 @@ pub(super) fn check(path: &Path, sink: &Sink) -> Exported {
             let mut causes = error.to_string();
             let mut cause = std::error::Error::source(&error);
             while let Some(error) = cause {
-                causes.push_str(&format!(": {error}"));
+                causes.push_str(": ");
+                causes.push_str(&error.to_string());
                 cause = error.source();
             }
             sink.find(Finding::new("export", "what the trailer says", causes));

@@ -52,15 +52,20 @@ pub(super) fn key(secret: &str) -> Result<Key, Failure> {
     Key::new(COMPANY, ISSUER, Algorithm::HS256, None, secret.as_bytes()).map_err(|cause| failed().because(cause))
 }
 
+/// 256 random bits, in hexadecimal.
+fn new_secret() -> Result<String, Failure> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes).map_err(|cause| failed().because(cause))?;
+    let [high, low] =
+        [0, 16].map(|half| bytes[half..half + 16].iter().fold(0_u128, |all, byte| all << 8 | u128::from(*byte)));
+    Ok(format!("{high:032x}{low:032x}"))
+}
+
 /// Tokens for the APIs behind a public listener's address, signed with the secret of an earlier start or a new one.
 pub(super) fn mint(public: &str, secret: Option<String>) -> Result<Tokens, Failure> {
     let secret = match secret {
         Some(secret) => secret,
-        None => {
-            let mut bytes = [0_u8; 32];
-            getrandom::fill(&mut bytes).map_err(|cause| failed().because(cause))?;
-            bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-        }
+        None => new_secret()?,
     };
     let signing = SigningKey::new(secret.as_bytes()).map_err(|cause| failed().because(cause))?;
     let token = |subject| {

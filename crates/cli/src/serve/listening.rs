@@ -1,6 +1,7 @@
 //! Listeners: their addresses are taken at the start, so that a taken port leaves nothing behind, and answer when there is
 //! something to answer with.
 
+use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -65,7 +66,9 @@ pub(crate) fn own(
     let mut told = String::new();
     for (((api, _), listener), router) in config.serve.own.iter().zip(listeners).zip(routers) {
         let address = serve(group, (listener, router), most, drain)?;
-        told.push_str(&format!("{:<14}http://{address}\n", format!("{} API", api.name())));
+        let name = format!("{} API", api.name());
+        // Writing to a string cannot fail.
+        let _ = writeln!(told, "{name:<14}http://{address}");
     }
     Ok(told)
 }

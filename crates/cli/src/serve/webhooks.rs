@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 /// Most that is forgotten in one batch, so that reads do not wait long.
 const FORGET_MAX: usize = 512;
 /// How long it is waited for the views before they are looked at again.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// What the views list, with the bodies of the baas document.
 #[derive(Clone)]

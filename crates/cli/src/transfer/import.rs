@@ -130,7 +130,7 @@ async fn to_directory(config: &Config, args: &Import, file: &mut File, from: Opt
     let scratch = data.scratch()?;
     let target = EmbeddedRestore::start(&scratch.journal(), signing)
         .map_err(|error| causes::journal("begin the new ledger", error))?;
-    let ledger = fill(args, file, target).await?;
+    let ledger = Box::pin(fill(args, file, target)).await?;
     if let Some(from) = from {
         for suffix in ["", ".shreds"] {
             let beside = |path: PathBuf| PathBuf::from(format!("{}{suffix}", path.display()));

@@ -1,4 +1,5 @@
 //! Stories of the BaaS API: its document's samples and tables, a plastic card's life, strangers, against `serve --demo`.
+#![allow(clippy::unwrap_used, reason = "helpers of stories")]
 
 mod desk;
 mod life;

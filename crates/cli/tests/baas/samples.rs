@@ -220,7 +220,7 @@ async fn a_virtual_card_as_the_document_tells() {
     let id = card["id"].as_str().unwrap();
     assert_eq!(desk.buy(id, "250.00").await["approved"], true);
     let card = desk.card(id).await;
-    assert_eq!(minor(&card["limit"]["daily_usage"]), 250_00);
+    assert_eq!(minor(&card["limit"]["daily_usage"]), 25_000);
     assert_eq!(card["card_wallet_address"], wallet, "the address never changes");
 
     // Manage: block, unblock, close

@@ -76,7 +76,7 @@ async fn client(cluster: &Cluster, number: usize, cards: &BTreeMap<&'static str,
                 }
                 assert!(matches!(status, 200 | 429 | 503), "{status}: {body}");
             }
-            assert!(begun.elapsed() < Duration::from_secs(120), "no answer for {key}:\n{}", cluster.told());
+            assert!(begun.elapsed() < Duration::from_mins(2), "no answer for {key}:\n{}", cluster.told());
             gateway = 1 - gateway;
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -172,7 +172,7 @@ async fn wait_for_more(told: &Told, more: usize, cluster: &Cluster) {
 
 /// The top-ups on a card's statement, read until there are as many as were acknowledged.
 async fn statement(cluster: &Cluster, gateway: u16, user: &str, card: &str, expected: usize) -> Vec<String> {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let mut found = Vec::new();
         let mut cursor = String::new();

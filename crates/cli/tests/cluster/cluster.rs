@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long everything together may take to be there.
-const READY_WITHIN: Duration = Duration::from_secs(180);
+const READY_WITHIN: Duration = Duration::from_mins(3);
 
 /// The cluster. Dropped, it is stopped, and what does not stop is killed.
 pub(crate) struct Cluster {
@@ -60,7 +60,9 @@ impl Cluster {
             let path = entry.unwrap().path();
             let text = fs::read_to_string(&path).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
-            told.push_str(&format!("\n== {}\n", path.display()));
+            told.push_str("\n== ");
+            told.push_str(&path.display().to_string());
+            told.push('\n');
             told.push_str(&lines[lines.len().saturating_sub(25)..].join("\n"));
         }
         told
@@ -110,7 +112,7 @@ impl Cluster {
 
     /// Waits for an answer 200 of a listener.
     pub(crate) async fn ready(&self, place: u16) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             if let Ok(answer) = self.listener(place, "/readyz").send().await
                 && answer.status() == 200

@@ -35,7 +35,7 @@ impl Process {
             .unwrap();
         let mut process =
             Self { child, demo: Value::Null, http: reqwest::Client::builder().no_proxy().build().unwrap() };
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + Duration::from_mins(2);
         while !fs::read_to_string(log).unwrap().lines().any(|line| line.ends_with("ready")) {
             let ended = process.child.try_wait().unwrap();
             assert!(ended.is_none() && Instant::now() < deadline, "{ended:?}: {}", fs::read_to_string(log).unwrap());
@@ -138,7 +138,7 @@ async fn a_ledger_moves_from_one_machine_to_nats_and_its_chain_goes_on_unbroken(
     let two = Process::start(&run, &environment, &dir.path().join("two.log"), Path::new(&demo));
 
     // then alice has her card, tops it up and makes another,
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let listed = two.dashboard(Method::GET, "/users/alice/cards").send().await.unwrap();
         if listed.status() == 200 {

@@ -165,7 +165,7 @@ impl Servers {
     }
 
     async fn ready(&self) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let client = self.connect("admin").await;
         loop {
             let asked = tokio::time::timeout(Duration::from_secs(2), client.request("$JS.API.INFO", "".into())).await;
@@ -207,7 +207,7 @@ async fn three_nodes_form_a_cluster_that_keeps_a_stream_on_all_of_them() {
         num_replicas: 3,
         ..Default::default()
     };
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while let Err(error) = jetstream.create_stream(stream.clone()).await {
         assert!(Instant::now() < deadline, "{error}");
         tokio::time::sleep(Duration::from_millis(200)).await;

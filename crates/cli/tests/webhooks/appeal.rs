@@ -28,7 +28,7 @@ fn mobile(server: &Server, method: Method, path: &str) -> RequestBuilder {
 async fn blocked(server: &Server) -> u64 {
     let uuid = server.card("carol", "25.00").await;
     send(server.ops(Method::POST, &format!("/cards/{uuid}/block")).body(r#"{"reason": "story"}"#), 200).await;
-    let until = std::time::Instant::now() + Duration::from_secs(60);
+    let until = std::time::Instant::now() + Duration::from_mins(1);
     loop {
         let card = send(server.ops(Method::GET, &format!("/cards/{uuid}")), 200).await;
         if card["status"] == "blocked" && card["pending"].is_null() {
@@ -47,7 +47,7 @@ async fn appeals(server: &Server, card: u64, message: &str) {
 }
 
 async fn until_email(server: &Server, card: u64, status: &str) -> Value {
-    let until = std::time::Instant::now() + Duration::from_secs(60);
+    let until = std::time::Instant::now() + Duration::from_mins(1);
     loop {
         let path = format!("/api/v1/cards/blocked-appeal/status/{card}");
         let shown = send(mobile(server, Method::GET, &path), 200).await;

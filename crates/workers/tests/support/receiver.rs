@@ -96,7 +96,7 @@ impl Receiver {
 
     /// Waits until as many were accepted.
     pub async fn accepts(&self, count: usize) -> Vec<Got> {
-        let until = tokio::time::Instant::now() + Duration::from_secs(60);
+        let until = tokio::time::Instant::now() + Duration::from_mins(1);
         loop {
             let accepted = self.accepted();
             if accepted.len() >= count {

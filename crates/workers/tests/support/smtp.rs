@@ -64,7 +64,7 @@ impl Smtp {
 
     /// Waits until it was asked as often.
     pub async fn asked(&self, tries: usize) {
-        let until = tokio::time::Instant::now() + Duration::from_secs(60);
+        let until = tokio::time::Instant::now() + Duration::from_mins(1);
         while *self.tries.lock().unwrap() < tries {
             assert!(tokio::time::Instant::now() < until, "asked {} times", self.tries.lock().unwrap());
             tokio::time::sleep(Duration::from_millis(10)).await;
