@@ -154,7 +154,7 @@ async fn to_nats(config: &Config, args: &Import, file: &mut File, from: Option<&
     let client = connect::connect(&config.nats, "import").await?;
     let target = NatsRestore::start(client.clone(), &config.nats.ledger, signing, on_nats::settings(config)).await;
     let target = target.map_err(|error| causes::journal("begin the new ledger", error))?;
-    let ledger = fill(args, file, target).await?;
+    let ledger = Box::pin(fill(args, file, target)).await?;
     let journal = on_nats::journal(config, client.clone(), None).await?;
     on_nats::make_beside(config, client, &journal).await?;
     if let Some(from) = from {
