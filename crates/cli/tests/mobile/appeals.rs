@@ -53,6 +53,11 @@ async fn an_appeal_is_for_a_blocked_card_one_open_at_a_time() {
     // granted, the card is what it was before, and there is nothing to appeal against.
     world.ops(&format!("/appeals/{}/approve", id(&second)), &json!({"reason": "well"})).await;
     world.becomes(&card.uuid, "ACTIVE").await;
+    // Decided is decided, either way.
+    for (appeal, word) in [(&first, "approve"), (&second, "reject"), (&second, "approve")] {
+        let path = format!("/appeals/{}/{word}", id(appeal));
+        assert_eq!(world.ops_refused(&path, &json!({"reason": "once more"})).await, (409, "already_decided".into()));
+    }
     let standing = world.get(&status).await.expect(200).data();
     assert_eq!((&standing["status"], &standing["card_status"]), (&json!("approved"), &json!("ACTIVE")));
     assert_eq!(world.post(APPEAL, &appeal).await.error().1, "invalid_status");

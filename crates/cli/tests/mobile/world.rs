@@ -176,6 +176,15 @@ impl World {
         send(self.server.ops(Method::POST, path).body(body.to_string()), 200).await
     }
 
+    /// A call of ops that is refused: status and code.
+    pub(crate) async fn ops_refused(&self, path: &str, body: &Value) -> (u16, String) {
+        let call = self.server.ops(Method::POST, path).header("content-type", "application/json");
+        let got = call.body(body.to_string()).send().await.unwrap();
+        let (status, text) = (got.status().as_u16(), got.text().await.unwrap());
+        let body: Value = serde_json::from_str(&text).unwrap();
+        (status, body["error"]["code"].as_str().unwrap().to_owned())
+    }
+
     /// How the issuer behaves from now on.
     pub(crate) async fn issuer(&self, behaviour: &str) {
         send(self.server.sandbox(Method::PUT, "/issuer").body(behaviour.to_owned()), 200).await;

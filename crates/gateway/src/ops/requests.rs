@@ -2,7 +2,9 @@
 
 use axum::{body::Body, http::StatusCode};
 use florin_engine::{
+    codec::Outcome,
     command::{DecideAppeal, DecideCardRequest},
+    reject::Reason,
     terms::EmailStatus,
 };
 use florin_projector::{AppealRow, CardRequestRow, Decision};
@@ -147,7 +149,7 @@ pub(super) async fn decide_card_request(
         .with("reason", text);
     let command = DecideCardRequest { request, approved, reason };
     let reply = call.send(account, &content, command).await?;
-    accepted(&reply.outcome, None, 2)?;
+    decided(&reply.outcome)?;
     Ok(written(StatusCode::OK, &reply, &card_request(&call, &call.desk.card_request(&id).await?)?))
 }
 
@@ -166,8 +168,19 @@ pub(super) async fn decide_appeal(call: Call, Params((id, decision)): Params<(St
         .with("reason", text);
     let command = DecideAppeal { appeal: of, granted, reason };
     let reply = call.send(account, &content, command).await?;
-    accepted(&reply.outcome, None, 2)?;
+    decided(&reply.outcome)?;
     Ok(written(StatusCode::OK, &reply, &appeal(&call, &call.desk.appeal(&id).await?)?))
+}
+
+/// Whether the decision was taken. The ledger knows open ones only: what the views have shown and it does not know is
+/// decided already.
+fn decided(outcome: &Outcome) -> Result<(), Failure> {
+    match outcome {
+        Outcome::Rejected(reject) if matches!(reject.reason, Reason::AppealUnknown | Reason::CardRequestUnknown) => {
+            Err(Failure::conflict("already_decided", "It was approved or rejected before."))
+        }
+        outcome => accepted(outcome, None, 2).map(drop),
+    }
 }
 
 fn approves(decision: &str) -> Result<bool, Failure> {
