@@ -113,7 +113,9 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), Failure> 
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&scratch, path)?;
-        fs::File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
+        // A bare name has the empty path for a parent, which is no directory.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        fs::File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
     };
     write().map_err(|cause| Failure::io("write", path, cause))
 }

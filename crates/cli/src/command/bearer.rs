@@ -42,6 +42,21 @@ pub(crate) fn token(grant: &Grant, user: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Prints a token for the `BaaS` API: of the company, or of one user of it, whom the server knows as `chain:address`.
+pub(crate) fn baas(grant: &Grant, user: Option<&str>) -> Result<(), Failure> {
+    if user.is_some_and(|user| !chain_and_address(user)) {
+        let what = "--user must be CHAIN:ADDRESS: the chain's number, and 0x with 40 hex digits";
+        return Err(Failure::new(Exit::Usage, what));
+    }
+    token(grant, user)
+}
+
+fn chain_and_address(user: &str) -> bool {
+    let Some((chain, address)) = user.split_once(":0x") else { return false };
+    let digits = (1..=19).contains(&chain.len()) && chain.bytes().all(|byte| byte.is_ascii_digit());
+    digits && !chain.starts_with('0') && address.len() == 40 && address.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// Writes a key pair to `out` and `out`.pub, and tells what to do with them.
 pub(crate) fn keys(company: &str, issuer: &str, out: &Path) -> Result<(), Failure> {
     named("company", company)?;

@@ -26,7 +26,7 @@ pub(crate) fn run(token: &Token) -> Result<(), Failure> {
     let (api, owner, name) = match token {
         Token::Dashboard { company } => ("dashboard", "company", company),
         Token::Ops { name } => ("ops", "name", name),
-        Token::Baas { grant, user } => return bearer::token(grant, user.as_deref()),
+        Token::Baas { grant, user } => return bearer::baas(grant, user.as_deref()),
         Token::Mobile { grant, user } => return bearer::token(grant, Some(user)),
         Token::Keys { company, issuer, out } => {
             return bearer::keys(company, issuer.as_deref().unwrap_or(company), out);

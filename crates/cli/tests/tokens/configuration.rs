@@ -97,3 +97,37 @@ fn a_key_pair_is_its_owners_and_is_never_replaced() {
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stderr).contains("chmod 600") && output.stdout.is_empty());
 }
+
+#[test]
+fn a_key_pair_is_made_in_the_working_directory_as_the_help_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |line: &str| florin().current_dir(dir.path()).args(line.split(' ')).output().unwrap();
+    let made = run("token keys --company acme --out acme.key");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(dir.path().join("acme.key").exists() && dir.path().join("acme.key.pub").exists());
+    assert!(run("token mobile --company acme --user carol --key acme.key").status.success());
+}
+
+#[test]
+fn a_token_for_one_baas_user_names_chain_and_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |line: &str| florin().current_dir(dir.path()).args(line.split(' ')).output().unwrap();
+    assert!(run("token keys --company acme --out acme.key").status.success());
+    // What the server would never accept is not minted,
+    for user in [
+        "carol",
+        "1:carol",
+        "0x00000000000000000000000000000000000000aa",
+        "x:0x00000000000000000000000000000000000000aa",
+    ] {
+        let output = run(&format!("token baas --company acme --key acme.key --user {user}"));
+        assert_eq!(output.status.code(), Some(2), "{user}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("CHAIN:ADDRESS") && output.stdout.is_empty());
+    }
+    // an address in any case is.
+    assert!(
+        run("token baas --company acme --key acme.key --user 1:0xABCDEF000000000000000000000000000000abcd")
+            .status
+            .success()
+    );
+}
