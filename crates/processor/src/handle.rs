@@ -16,7 +16,7 @@ use florin_journal::{Head, PartitionId, Provider, Record};
 use tokio::sync::oneshot;
 
 use crate::Error;
-use crate::lanes::{Answer, Answers, Arrival, Port, Question, Single};
+use crate::lanes::{Answer, Answers, Arrival, Port, Question, Single, Wanted};
 use crate::remote::{self, Remote};
 use crate::reversal::Reversal;
 
@@ -177,6 +177,15 @@ impl Handle {
         }
     }
 
+    /// What the settlement must bring to the issuer for a card, however much older work there is; answered as
+    /// [`work`](Self::work) is.
+    pub async fn work_of_card(&self, card: CardId) -> Result<Option<Work>, Error> {
+        match &self.side {
+            Side::Here(here) => here.work_of_card(card).await,
+            Side::Elsewhere(there) => there.work_of_card(card).await,
+        }
+    }
+
     /// Gives an authorization up whose answer did not come in time: what was approved is reversed, and what is still to come
     /// finds its reversal there before it. However often it is said, it happens once.
     pub fn give_up(&self, authorize: &Envelope) -> Result<(), Error> {
@@ -240,7 +249,12 @@ impl Local {
     }
 
     async fn work(&self, partition: u16, max: usize) -> Result<Vec<Work>, Error> {
-        self.ask(partition, |to| Question::Work { max, to }).await
+        self.ask(partition, |to| Question::Work { of: Wanted::Oldest(max), to }).await
+    }
+
+    async fn work_of_card(&self, card: CardId) -> Result<Option<Work>, Error> {
+        let work = self.ask(card.partition(), |to| Question::Work { of: Wanted::Of(card), to }).await?;
+        Ok(work.into_iter().next())
     }
 
     fn give_up(&self, authorize: &Envelope) -> Result<(), Error> {

@@ -12,7 +12,8 @@ use florin_engine::{
     codec::Outcome,
     command::Envelope,
     event::Event,
-    ids::{AccountId, Key, Position},
+    ids::{AccountId, CardId, Key, Position},
+    state::State,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -97,6 +98,24 @@ impl Arrival {
     }
 }
 
+/// Which work is asked for.
+#[derive(Clone, Copy)]
+pub(crate) enum Wanted {
+    /// The oldest, at most so many.
+    Oldest(usize),
+    /// A card's.
+    Of(CardId),
+}
+
+impl Wanted {
+    pub(crate) fn of(self, state: &State) -> Vec<Work> {
+        match self {
+            Self::Oldest(max) => state.work(max),
+            Self::Of(card) => state.work_of_card(card).into_iter().collect(),
+        }
+    }
+}
+
 /// What is asked of the loop beside commands.
 pub(crate) enum Question {
     Due {
@@ -104,7 +123,7 @@ pub(crate) enum Question {
         to: oneshot::Sender<Vec<Due>>,
     },
     Work {
-        max: usize,
+        of: Wanted,
         to: oneshot::Sender<Vec<Work>>,
     },
     Status {

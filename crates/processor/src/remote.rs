@@ -16,6 +16,7 @@ use florin_engine::{
     agenda::{Due, Work},
     codec::Outcome,
     command::{Class, Command, Envelope},
+    ids::CardId,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,7 +26,7 @@ use crate::Error;
 use crate::handle::{BATCH_COMMANDS_MAX, Reply, Status, route};
 use crate::reversal::Reversal;
 use crate::wire::fault::Fault;
-use crate::wire::query::{self, ASKED_MAX, Ask};
+use crate::wire::query::{self, ASKED_MAX, Ask, AskWork};
 use crate::wire::{BINARY, CONTENT_TYPE, What, command};
 
 /// Settings of a remote handle.
@@ -154,8 +155,15 @@ impl Remote {
     }
 
     pub(crate) async fn work(&self, partition: u16, max: usize) -> Result<Vec<Work>, Error> {
-        let items: Vec<query::WorkItem> = self.asked(What::Work, partition, &ask(max)).await?;
+        let asking = AskWork { max: ask(max).max, card: None };
+        let items: Vec<query::WorkItem> = self.asked(What::Work, partition, &asking).await?;
         Ok(items.into_iter().take(max).map(Work::from).collect())
+    }
+
+    pub(crate) async fn work_of_card(&self, card: CardId) -> Result<Option<Work>, Error> {
+        let asking = AskWork { max: 1, card: Some(card) };
+        let items: Vec<query::WorkItem> = self.asked(What::Work, card.partition(), &asking).await?;
+        Ok(items.into_iter().map(Work::from).find(|work| work.card == card))
     }
 
     pub(crate) async fn status(&self, partition: u16) -> Result<Status, Error> {

@@ -136,10 +136,37 @@ async fn a_handle_elsewhere_does_what_one_here_does() {
     assert_eq!((status.accounts, status.cards, status.policy), (1, 1, 1));
     assert_eq!(handle.due(0, 10).await.unwrap(), []);
     assert_eq!(handle.work(0, 10).await.unwrap(), []);
+    assert_eq!(handle.work_of_card(card()).await.unwrap(), None);
     handle.confirm_clock(0).await.unwrap();
     // and what cannot be is refused as it is here.
     assert_eq!(handle.status(1).await.unwrap_err(), Error::Misrouted(florin_journal::PartitionId(1)));
     assert!(matches!(handle.submit_batch(0, vec![top_up("c", 1); 16_385]).await, Err(Error::BatchTooLarge { .. })));
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_card_waits_for_is_told_of_that_card_alone() {
+    // Given a card that the issuer has not made yet,
+    let field = Field::new().await;
+    let process = field.process().await;
+    let handle = field.handle().await;
+    let mut furniture = furniture();
+    furniture.pop();
+    for envelope in furniture {
+        persist(&handle, envelope).await;
+    }
+    // then asking about it tells what the listing tells, and asking about another one nothing;
+    let work = handle.work(0, 10).await.unwrap();
+    assert_eq!(work.len(), 1);
+    assert_eq!(handle.work_of_card(card()).await.unwrap(), Some(work[0]));
+    let other = florin_engine::ids::CardId(authorization(1).0);
+    assert_eq!(handle.work_of_card(other).await.unwrap(), None);
+    // so is it for people, who need not say how many.
+    let client = field.server.connect().await;
+    let asked = serde_json::json!({ "card": card() }).to_string();
+    let told = client.request("florin.main.qry.v1.work.0", asked.into()).await.unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&told.payload).unwrap();
+    assert_eq!(told[0]["change"], work[0].change, "{told}");
     process.stop().await;
 }
 

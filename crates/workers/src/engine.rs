@@ -5,6 +5,7 @@ use std::future::Future;
 use florin_engine::{
     agenda::{Due, Work},
     command::Envelope,
+    ids::CardId,
 };
 use florin_processor::{Error, Handle, Reply};
 
@@ -18,6 +19,9 @@ pub trait Engine: Clone + Send + Sync + 'static {
 
     /// What is to be brought to the issuer, oldest first, at most `max`; names only what is durable.
     fn work(&self, partition: u16, max: usize) -> impl Future<Output = Result<Vec<Work>, Error>> + Send;
+
+    /// What is to be brought to the issuer for a card; names only what is durable.
+    fn work_of_card(&self, card: CardId) -> impl Future<Output = Result<Option<Work>, Error>> + Send;
 
     /// What has fallen due, at most `max`.
     fn due(&self, partition: u16, max: usize) -> impl Future<Output = Result<Vec<Due>, Error>> + Send;
@@ -34,6 +38,10 @@ impl Engine for Handle {
 
     async fn work(&self, partition: u16, max: usize) -> Result<Vec<Work>, Error> {
         Handle::work(self, partition, max).await
+    }
+
+    async fn work_of_card(&self, card: CardId) -> Result<Option<Work>, Error> {
+        Handle::work_of_card(self, card).await
     }
 
     async fn due(&self, partition: u16, max: usize) -> Result<Vec<Due>, Error> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use florin_engine::agenda::{Due, Work};
 use florin_engine::codec::Outcome;
 use florin_engine::command::{Class, Command, Envelope};
-use florin_engine::ids::{AccountId, Key, Position};
+use florin_engine::ids::{AccountId, CardId, Key, Position};
 use florin_engine::reject::{Reason, Reject};
 use florin_processor::{Error, ManualClock, Reply};
 use florin_workers::clock::Options;
@@ -70,6 +70,10 @@ impl Engine for Played {
 
     async fn work(&self, _: u16, _: usize) -> Result<Vec<Work>, Error> {
         Ok(Vec::new())
+    }
+
+    async fn work_of_card(&self, _: CardId) -> Result<Option<Work>, Error> {
+        Ok(None)
     }
 
     async fn due(&self, partition: u16, max: usize) -> Result<Vec<Due>, Error> {

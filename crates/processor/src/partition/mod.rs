@@ -453,10 +453,7 @@ impl<W: Writer> Loop<W> {
                 let due = now_ms.map_or_else(|_| Vec::new(), |now_ms| self.state.due(now_ms, max));
                 self.attach(Waiting::Due { due, to });
             }
-            Question::Work { max, to } => {
-                let work = self.state.work(max);
-                self.attach(Waiting::Work { work, to });
-            }
+            Question::Work { of, to } => self.attach(Waiting::Work { work: of.of(&self.state), to }),
             Question::Status { to } => drop(to.send(self.status())),
             Question::Reverse(reversal) => self.queue.push_reversal(reversal),
             Question::Given { account, key, to } => {

@@ -12,12 +12,9 @@ use serde::de::DeserializeOwned;
 
 use super::{Answered, Desk, is_network, json};
 use crate::wire::fault::Fault;
-use crate::wire::query::{self, ASKED_MAX, Ask};
+use crate::wire::query::{self, ASKED_MAX, Ask, AskWork};
 use crate::wire::{BINARY, CONTENT_TYPE, JSON, REJECT, What, command};
 use crate::{Error, Reply};
-
-/// Items that a question without a number asks for.
-const ASKED: u32 = 1_000;
 
 /// The form of a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,22 +77,34 @@ pub(super) async fn answer(desk: &Desk, what: What, message: &Message) -> Answer
         }
         What::Status => form.write(&query::Status::from(&handle.status(partition).await?)),
         What::Due => {
-            let due = handle.due(partition, asked(form, bytes)?).await?;
+            let due = handle.due(partition, bounded(asked::<Ask>(form, bytes)?.max)?).await?;
             form.write(&due.into_iter().map(query::DueItem::from).collect::<Vec<_>>())
         }
         What::Work => {
-            let work = handle.work(partition, asked(form, bytes)?).await?;
+            let ask: AskWork = asked(form, bytes)?;
+            let max = bounded(ask.max)?;
+            let work = match ask.card {
+                // Who asks here has taken the card to be of this partition.
+                Some(card) if card.partition() != partition => {
+                    return Err(Error::Misrouted(florin_journal::PartitionId(card.partition())).into());
+                }
+                Some(card) => handle.work_of_card(card).await?.into_iter().collect(),
+                None => handle.work(partition, max).await?,
+            };
             form.write(&work.into_iter().map(query::WorkItem::from).collect::<Vec<_>>())
         }
     }
 }
 
-fn asked(form: Form, bytes: &[u8]) -> Result<usize, Fault> {
-    let ask = if bytes.is_empty() { Ask { max: ASKED } } else { form.read(bytes)? };
-    if !(1..=ASKED_MAX).contains(&ask.max) {
+fn asked<T: DeserializeOwned + Default>(form: Form, bytes: &[u8]) -> Result<T, Fault> {
+    if bytes.is_empty() { Ok(T::default()) } else { form.read(bytes) }
+}
+
+fn bounded(max: u32) -> Result<usize, Fault> {
+    if !(1..=ASKED_MAX).contains(&max) {
         return Err(Fault::Malformed(format!("max: it is 1 to {ASKED_MAX}")));
     }
-    Ok(ask.max as usize)
+    Ok(max as usize)
 }
 
 /// The one authorization that is given up or asked about.

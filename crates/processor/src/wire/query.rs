@@ -11,12 +11,41 @@ use florin_engine::{
 use florin_journal::{Hash, Head, PartitionId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// What is asked of `due` and `work`: how many at most (default 1,000).
+/// What is asked of `due`: how many at most (default 1,000).
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ask {
     /// At most so many, 1 to [`ASKED_MAX`].
     pub max: u32,
+}
+
+/// What is asked of `work`: how many at most (default 1,000), or what there is for one card.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskWork {
+    /// At most so many, 1 to [`ASKED_MAX`].
+    #[serde(default = "asked")]
+    pub max: u32,
+    /// Only this card's, however much older work there is.
+    #[serde(default)]
+    pub card: Option<CardId>,
+}
+
+impl Default for AskWork {
+    fn default() -> Self {
+        Self { max: asked(), card: None }
+    }
+}
+
+impl Default for Ask {
+    fn default() -> Self {
+        Self { max: asked() }
+    }
+}
+
+/// Items that a question without a number asks for.
+const fn asked() -> u32 {
+    1_000
 }
 
 /// Most items in one answer.

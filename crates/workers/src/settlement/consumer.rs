@@ -126,7 +126,7 @@ impl<E: Engine, P: Provider, Q: Queue> Consumer<E, P, Q> {
 
     async fn bury(&self, lease: Lease, reason: String) -> Result<(), QueueError> {
         // Asked again, as it may be over; if that is not known, better tried once too often.
-        let stands = self.standing.of(lease.item.partition, lease.item.request).await;
+        let stands = self.standing.of(lease.item.card, lease.item.request).await;
         let again = match stands {
             Ok(None) => return self.queue.ack(lease).await,
             Ok(Some(work)) => must_arrive(&work.task),
@@ -154,8 +154,7 @@ impl<E: Engine, P: Provider, Q: Queue> Consumer<E, P, Q> {
 
     async fn work(&self, lease: &Lease) -> Result<Ended, Stop> {
         let item = &lease.item;
-        let stands =
-            self.standing.of(item.partition, item.request).await.map_err(|error| Stop::Wait(error.to_string()))?;
+        let stands = self.standing.of(item.card, item.request).await.map_err(|error| Stop::Wait(error.to_string()))?;
         let Some(work) = stands.filter(|work| item.is(work)) else {
             return Ok(Ended::Dropped);
         };
@@ -171,7 +170,7 @@ impl<E: Engine, P: Provider, Q: Queue> Consumer<E, P, Q> {
             Task::SetStatus(status) => self.set_status(&work, status, asked_before).await?,
             Task::SetLimits { limits, no_pin } => self.set_limits(&work, &limits, no_pin, asked_before).await?,
             Task::Assert { status, limits, no_pin } => {
-                return self.assert(item.partition, &work, status, &limits, no_pin).await;
+                return self.assert(&work, status, &limits, no_pin).await;
             }
         };
         self.send(settle(work.account, work.card, work.request, outcome, self.now_ms())).await
@@ -247,36 +246,29 @@ impl<E: Engine, P: Provider, Q: Queue> Consumer<E, P, Q> {
     }
 
     /// Asserts the status and, unless the card is closed, the limits; then confirms.
-    async fn assert(
-        &self,
-        partition: u16,
-        work: &Work,
-        status: Status,
-        limits: &Limits,
-        no_pin: Option<Minor>,
-    ) -> Result<Ended, Stop> {
+    async fn assert(&self, work: &Work, status: Status, limits: &Limits, no_pin: Option<Minor>) -> Result<Ended, Stop> {
         let target = translate::status(status);
         let id = self.assertion_id(work, &translate::content(Some(target), None));
         let answer = self.call("set_status", self.issuer.set_status(status_request(id, work, target))).await?;
         match answer {
             Answer::Done(()) => {}
             Answer::Refused(refusal) if over(refusal, target) => {}
-            Answer::Refused(refusal) => return self.assertion_refused(partition, work, refusal).await,
+            Answer::Refused(refusal) => return self.assertion_refused(work, refusal).await,
         }
         if target != CardStatus::Terminated {
             let limits = translate::limits(limits, no_pin);
             let request_id = self.assertion_id(work, &translate::content(None, Some(&limits)));
             let request = LimitsRequest { request_id, card_id: work.card.uuid(), change: work.change, limits };
             if let Answer::Refused(refusal) = self.call("set_limits", self.issuer.set_limits(request)).await? {
-                return self.assertion_refused(partition, work, refusal).await;
+                return self.assertion_refused(work, refusal).await;
             }
         }
         self.send(confirm(work.account, work.card, work.change, self.now_ms())).await
     }
 
     /// A newer change may have been faster; then this assertion stands no longer.
-    async fn assertion_refused(&self, partition: u16, work: &Work, refusal: Refusal) -> Result<Ended, Stop> {
-        let stands = self.standing.of(partition, work.request).await.map_err(|error| Stop::Wait(error.to_string()))?;
+    async fn assertion_refused(&self, work: &Work, refusal: Refusal) -> Result<Ended, Stop> {
+        let stands = self.standing.of(work.card, work.request).await.map_err(|error| Stop::Wait(error.to_string()))?;
         match (stands, refusal) {
             (None, _) => Ok(Ended::Dropped),
             (Some(_), Refusal::Stale) => Err(Stop::Failed(refusal.to_string())),

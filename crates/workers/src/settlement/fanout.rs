@@ -153,8 +153,15 @@ impl<E: Engine, P: Provider, Q: Queue> Fanout<E, P, Q> {
         }
         for letter in letters {
             let id = letter.item.id();
-            if !listing.whole || letter.item.partition != self.partition || standing.contains(&id) {
+            if letter.item.partition != self.partition || standing.contains(&id) {
                 continue;
+            }
+            if !listing.whole {
+                // It may be among what is not told.
+                match self.standing.of(letter.item.card, letter.item.request).await {
+                    Ok(work) if !work.is_some_and(|work| letter.item.is(&work)) => {}
+                    _ => continue,
+                }
             }
             match self.queue.discard(id).await {
                 Ok(()) => {

@@ -12,7 +12,6 @@ use uuid::Uuid;
 
 use super::Options;
 use super::accounts::Accounts;
-use super::standing::Standing;
 use super::submit::{Submitted, settle, submit};
 use crate::derive::is_change;
 use crate::engine::Engine;
@@ -23,7 +22,6 @@ const TRIES_MAX: u32 = 10;
 
 pub(crate) struct Late<E> {
     pub(crate) engine: E,
-    pub(crate) standing: Arc<Standing<E>>,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) options: Options,
 }
@@ -50,7 +48,7 @@ impl<E: Engine> Late<E> {
         };
         let account = match self.accounts.of(card) {
             Some(account) => account,
-            None => match self.standing.of_card(card).await {
+            None => match self.engine.work_of_card(card).await {
                 Ok(Some(work)) => work.account,
                 // Nothing waits for it, and the card has not been worked on of late: whose it is cannot be said here.
                 found => {

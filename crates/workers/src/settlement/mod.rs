@@ -149,7 +149,7 @@ impl Settlement {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), Error> {
         let partitions = provider.ledger().partitions;
-        let standing = Arc::new(Standing::new(engine.clone(), partitions));
+        let standing = Arc::new(Standing::new(engine.clone()));
         let accounts = Arc::new(Accounts::default());
         let (stop, stopped) = watch::channel(false);
         let mut parts: JoinSet<Result<(), Error>> = JoinSet::new();
@@ -165,12 +165,7 @@ impl Settlement {
             parts.spawn(fanout.run(stopped.clone()));
         }
         if let Some(answers) = issuer.late_answers() {
-            let late = Late {
-                engine: engine.clone(),
-                standing: Arc::clone(&standing),
-                accounts: Arc::clone(&accounts),
-                options: options.clone(),
-            };
+            let late = Late { engine: engine.clone(), accounts: Arc::clone(&accounts), options: options.clone() };
             let stopped = stopped.clone();
             parts.spawn(async move {
                 late.run(answers, stopped).await;
