@@ -9,6 +9,7 @@
 //! Order: items of one card are worked on one at a time, the lowest change first. Between cards there is no order.
 
 pub mod backoff;
+pub mod bucket;
 pub mod clock;
 mod derive;
 pub mod engine;

@@ -38,6 +38,7 @@ impl<P: Provider> Follower<P> {
             if held.wait_for(|held| held.contains(&partition)).await.is_err() {
                 return Ok(());
             }
+            self.outbox.gain(partition).await?;
             let lost = async {
                 if held.wait_for(|held| !held.contains(&partition)).await.is_err() {
                     // Whoever said what is held has gone, and so has what is held here.
@@ -45,7 +46,7 @@ impl<P: Provider> Follower<P> {
             };
             tokio::select! {
                 followed = self.follow() => return followed,
-                () = lost => self.outbox.whole(partition, false),
+                () = lost => self.outbox.lose(partition),
             }
         }
     }
@@ -60,7 +61,14 @@ impl<P: Provider> Follower<P> {
             let Some(record) = reader.try_next().await? else {
                 self.store(&mut opened, &mut recorded, &mut unstored, &mut stored).await?;
                 self.outbox.whole(self.partition, true);
-                let record = reader.next().await?;
+                let record = match unstored {
+                    None => reader.next().await?,
+                    // A quiet journal's position is stored too, so that whoever looks sees that nothing is behind.
+                    Some(_) => match tokio::time::timeout(POSITION_AFTER, reader.next()).await {
+                        Ok(record) => record?,
+                        Err(_) => continue,
+                    },
+                };
                 unstored = Some(self.read(&record, &mut opened, &mut recorded)?);
                 continue;
             };

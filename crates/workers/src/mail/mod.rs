@@ -14,6 +14,7 @@
 
 mod follow;
 mod outbox;
+mod shared;
 mod sender;
 
 use std::collections::BTreeSet;
@@ -64,6 +65,9 @@ pub enum Error {
         /// The file.
         path: std::path::PathBuf,
     },
+    /// The outbox that processes share cannot be used, or another process has changed it.
+    #[error(transparent)]
+    Bucket(#[from] crate::bucket::Error),
     /// The storage failed while doing something.
     #[error("the outbox's storage failed while {doing}")]
     Storage {

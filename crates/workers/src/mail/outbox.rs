@@ -1,4 +1,5 @@
-//! The outbox: appeals whose e-mail is not recorded yet, and how far each partition is followed; in a redb file.
+//! The outbox: appeals whose e-mail is not recorded yet, and how far each partition is followed; in a redb file of one process,
+//! or in a bucket that several share, of which each knows what it holds.
 //!
 //! ```text
 //! letter  := version u8 = 1 · state u8 · account [16] · card [16] · number u64 · position u64 · tries u32 · next_ms u64
@@ -9,12 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use async_nats::Client;
 use florin_engine::ids::{AccountId, AppealId, CardId, Position};
 use florin_engine::terms::EmailStatus;
 use florin_journal::{Hash, LedgerId};
 use redb::{Database, ReadableTable, TableDefinition};
 use tokio::sync::Notify;
 
+use super::shared::Shared;
 use super::{Error, LETTERS_MAX};
 use crate::queue::Checkpoint;
 
@@ -26,7 +29,7 @@ const REACHED: TableDefinition<'_, u16, [u8; 40]> = TableDefinition::new("reache
 const LEDGER: TableDefinition<'_, (), [u8; 16]> = TableDefinition::new("ledger");
 
 const VERSION: u8 = 1;
-const LETTER_BYTES: usize = 1 + 1 + 16 + 16 + 8 + 8 + 4 + 8;
+pub(super) const LETTER_BYTES: usize = 1 + 1 + 16 + 16 + 8 + 8 + 4 + 8;
 
 /// An appeal whose e-mail is not recorded yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +52,7 @@ impl Letter {
         self.account.partition()
     }
 
-    fn encode(&self) -> [u8; LETTER_BYTES] {
+    pub(super) fn encode(&self) -> [u8; LETTER_BYTES] {
         let mut bytes = [0; LETTER_BYTES];
         bytes[..2].copy_from_slice(&[VERSION, self.state.code()]);
         bytes[2..18].copy_from_slice(&self.account.0);
@@ -61,7 +64,7 @@ impl Letter {
         bytes
     }
 
-    fn decode(appeal: [u8; 16], bytes: &[u8; LETTER_BYTES]) -> Option<Self> {
+    pub(super) fn decode(appeal: [u8; 16], bytes: &[u8; LETTER_BYTES]) -> Option<Self> {
         let state = match (bytes[0], bytes[1]) {
             (VERSION, 1) => EmailStatus::Queued,
             (VERSION, 2) => EmailStatus::Sent,
@@ -85,14 +88,23 @@ impl Letter {
 struct Known {
     letters: BTreeMap<AppealId, Letter>,
     reached: BTreeMap<u16, Checkpoint>,
+    /// Partitions that are this process's.
+    mine: BTreeSet<u16>,
     /// Partitions that were followed to their end since the start: only then is it known what is recorded already.
     whole: BTreeSet<u16>,
+}
+
+/// Where it is kept.
+#[derive(Clone)]
+enum Shelf {
+    File(Arc<Database>),
+    Shared(Shared),
 }
 
 /// The outbox. Cheap to clone.
 #[derive(Clone)]
 pub struct Outbox {
-    file: Arc<Database>,
+    shelf: Shelf,
     known: Arc<Mutex<Known>>,
     changed: Arc<Notify>,
 }
@@ -109,7 +121,57 @@ impl Outbox {
         if before.is_some_and(|before| before != ledger.0) {
             return Err(storage("opening it")(format!("{} is another ledger's", path.display())));
         }
-        Ok(Self { file: Arc::new(file), known: Arc::new(Mutex::new(known)), changed: Arc::new(Notify::new()) })
+        Ok(Self::of(Shelf::File(Arc::new(file)), known))
+    }
+
+    /// Opens the outbox that the processes of the ledger called `name` share, or makes it.
+    pub async fn shared(client: Client, name: &str, ledger: LedgerId, replicas: usize) -> Result<Self, Error> {
+        let shared = Shared::open(client, name, ledger, replicas).await?;
+        let reached = shared.reached().await?.into_iter().collect();
+        Ok(Self::of(Shelf::Shared(shared), Known { reached, ..Known::default() }))
+    }
+
+    fn of(shelf: Shelf, known: Known) -> Self {
+        Self { shelf, known: Arc::new(Mutex::new(known)), changed: Arc::new(Notify::new()) }
+    }
+
+    /// Looks how far other processes have followed what is not held here. For who only shows it.
+    pub async fn look(&self) -> Result<(), Error> {
+        if let Shelf::Shared(shared) = &self.shelf {
+            let reached = shared.reached().await?;
+            let mut known = self.known();
+            let known = &mut *known;
+            let others = reached.into_iter().filter(|(partition, _)| !known.mine.contains(partition));
+            known.reached.extend(others);
+        }
+        Ok(())
+    }
+
+    /// A partition is this process's: what others left of it is read.
+    pub(super) async fn gain(&self, partition: u16) -> Result<(), Error> {
+        self.lose(partition);
+        if let Shelf::Shared(shared) = &self.shelf {
+            let (letters, reached) = shared.load(partition).await?;
+            let mut known = self.known();
+            known.letters.extend(letters.into_iter().map(|letter| (letter.appeal, letter)));
+            match reached {
+                Some(reached) => known.reached.insert(partition, reached),
+                None => known.reached.remove(&partition),
+            };
+        }
+        self.known().mine.insert(partition);
+        Ok(())
+    }
+
+    /// A partition is not this process's any more, or it is about to be read anew.
+    pub(super) fn lose(&self, partition: u16) {
+        let mut known = self.known();
+        known.mine.remove(&partition);
+        if let Shelf::Shared(_) = &self.shelf {
+            known.letters.retain(|_, letter| letter.partition() != partition);
+        }
+        drop(known);
+        self.whole(partition, false);
     }
 
     /// How far a partition is followed; `None`: not at all.
@@ -167,6 +229,9 @@ impl Outbox {
         recorded: Vec<AppealId>,
         checkpoint: Checkpoint,
     ) -> Result<(), Error> {
+        if let Shelf::Shared(shared) = &self.shelf {
+            shared.follow(partition, &opened, &recorded, checkpoint).await?;
+        }
         let rows: Vec<_> = opened.iter().map(|letter| (letter.appeal.0, letter.encode())).collect();
         let gone = recorded.clone();
         self.write(move |transaction| {
@@ -195,6 +260,11 @@ impl Outbox {
     /// Keeps a letter as it now is, unless it was recorded meanwhile. Durable on return.
     pub(super) async fn keep(&self, letter: Letter) -> Result<(), Error> {
         let (appeal, bytes) = (letter.appeal, letter.encode());
+        if let Shelf::Shared(shared) = &self.shelf
+            && self.known().letters.contains_key(&appeal)
+        {
+            shared.keep(&letter).await?;
+        }
         self.write(move |transaction| {
             let mut letters = transaction.open_table(LETTERS)?;
             if letters.get(appeal.0)?.is_some() {
@@ -211,6 +281,10 @@ impl Outbox {
 
     /// Takes a letter out: what became of it is in the journal.
     pub(super) async fn done(&self, appeal: AppealId) -> Result<(), Error> {
+        let partition = self.known().letters.get(&appeal).map(Letter::partition);
+        if let (Shelf::Shared(shared), Some(partition)) = (&self.shelf, partition) {
+            shared.remove(partition, appeal).await?;
+        }
         self.write(move |transaction| {
             transaction.open_table(LETTERS)?.remove(appeal.0)?;
             Ok(())
@@ -220,11 +294,13 @@ impl Outbox {
         Ok(())
     }
 
+    /// Writes to the file, if that is where it is kept.
     async fn write(
         &self,
         change: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error> + Send + 'static,
     ) -> Result<(), Error> {
-        let file = Arc::clone(&self.file);
+        let Shelf::File(file) = &self.shelf else { return Ok(()) };
+        let file = Arc::clone(file);
         let written = tokio::task::spawn_blocking(move || -> Result<(), redb::Error> {
             let transaction = file.begin_write()?;
             change(&transaction)?;
@@ -261,21 +337,21 @@ fn load(file: &Database, ledger: LedgerId) -> Result<(Option<[u8; 16]>, Known), 
     Ok((before, known))
 }
 
-fn checkpoint_bytes(checkpoint: Checkpoint) -> [u8; 40] {
+pub(super) fn checkpoint_bytes(checkpoint: Checkpoint) -> [u8; 40] {
     let mut bytes = [0; 40];
     bytes[..8].copy_from_slice(&checkpoint.index.to_le_bytes());
     bytes[8..].copy_from_slice(&checkpoint.hash.0);
     bytes
 }
 
-fn checkpoint_of(bytes: [u8; 40]) -> Checkpoint {
+pub(super) fn checkpoint_of(bytes: [u8; 40]) -> Checkpoint {
     let (mut index, mut hash) = ([0; 8], [0; 32]);
     index.copy_from_slice(&bytes[..8]);
     hash.copy_from_slice(&bytes[8..]);
     Checkpoint { index: u64::from_le_bytes(index), hash: Hash(hash) }
 }
 
-fn storage<E: Into<Box<dyn std::error::Error + Send + Sync>>>(doing: &'static str) -> impl Fn(E) -> Error {
+pub(super) fn storage<E: Into<Box<dyn std::error::Error + Send + Sync>>>(doing: &'static str) -> impl Fn(E) -> Error {
     move |source| Error::Storage { doing, source: source.into() }
 }
 

@@ -7,7 +7,7 @@
 mod embedded;
 mod index;
 mod item;
-mod jetstream;
+pub(crate) mod jetstream;
 
 use std::future::Future;
 use std::time::Duration;

@@ -27,7 +27,7 @@ const BATCH: usize = 512;
 /// How long a cursor that passed over nothing may go unstored.
 const CURSOR_AFTER: Duration = Duration::from_secs(10);
 /// Most undelivered and delivered that are shown.
-const SHOWN_MAX: (usize, usize) = (100, 20);
+pub(super) const SHOWN_MAX: (usize, usize) = (100, 20);
 /// Longest sleep; a clock that is set is noticed after it.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
@@ -469,6 +469,20 @@ async fn told(stop: &mut watch::Receiver<bool>) {
 }
 
 async fn send<S: Source, T>(shared: &Shared<S, T>, endpoint: &Endpoint, delivery: &Delivery, id: &str) -> Answer {
+    // What another process took in may be ahead of what this one has followed.
+    loop {
+        match shared.source.reached(delivery.partition()) {
+            Ok(Some(reached)) if reached.position >= delivery.mark.position => break,
+            Ok(reached) => {
+                let seen = reached.map_or(Position(0), |reached| reached.position);
+                shared.source.moved(delivery.partition(), seen).await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "how far its source is cannot be read");
+                return Answer::Failed("its body cannot be made".into());
+            }
+        }
+    }
     let body = match shared.source.body(delivery.partition(), &endpoint.company, delivery.mark) {
         Ok(Some(body)) => body,
         Ok(None) => return Answer::Failed("what it tells is no longer kept".into()),

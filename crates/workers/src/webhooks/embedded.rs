@@ -78,7 +78,7 @@ impl Store for Embedded {
         .await
     }
 
-    async fn endpoints_changed(&self) {
+    async fn changed(&self) {
         std::future::pending().await
     }
 

@@ -60,6 +60,12 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// One that nothing is known of yet.
+    pub(crate) fn new(company: &str) -> Self {
+        let (url, secrets) = (String::new(), Vec::new());
+        Self { company: company.to_owned(), url, state: State::Enabled, secrets, changed_ms: 0 }
+    }
+
     /// The secrets that sign at `now_ms`.
     pub fn signing(&self, now_ms: u64) -> impl Iterator<Item = &Secret> {
         self.secrets.iter().filter(move |(_, until)| until.is_none_or(|until| until > now_ms)).map(|(secret, _)| secret)

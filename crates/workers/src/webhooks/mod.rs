@@ -1,7 +1,9 @@
 //! Webhooks: what happened to cards is told to their companies, at least once and in order per card.
 //!
 //! Shape: a [`Source`] lists what is due to a company, as of each event; one courier per company ([`courier`]) takes it in,
-//! keeps it in a [`Store`] until it is delivered, and sends it with [`client`]; [`Desk`] is what operators ask and order.
+//! keeps it in a [`Store`] until it is delivered, and sends it with [`client`]; [`Desk`] is what operators ask and order. The
+//! store is a file of one process ([`Embedded`]) or shared by several ([`Shared`]), each of which looks after the partitions it
+//! holds; operators may then be answered by one that holds none ([`Webhooks::attend`]).
 //!
 //! Order: of a card one webhook is under way at a time, the oldest first; while it fails, the later ones of that card wait
 //! and other cards go on. After the last try it is a dead letter and the card goes on without it: each body shows the
@@ -15,6 +17,7 @@
 //!
 //! Absent on purpose: bodies in the store. They are made when they are sent, from what was kept of the card.
 
+mod clerk;
 mod client;
 mod courier;
 mod delivery;
@@ -25,7 +28,9 @@ mod guard;
 mod id;
 mod lines;
 mod office;
+mod order;
 mod schedule;
+mod shared;
 mod signature;
 mod source;
 mod store;
@@ -42,7 +47,9 @@ pub use endpoint::{Endpoint, Seal, State};
 pub use guard::{BadUrl, check_url, is_public};
 pub use id::{MessageId, NotAnId};
 pub use office::Webhooks;
+pub use order::{Standing, Task};
 pub use schedule::Schedule;
+pub use shared::Shared;
 pub use signature::{BadSecret, Secret, sign};
 pub use source::{Due, Reached, Source};
 pub use store::{Change, Kept, Store};
@@ -63,6 +70,9 @@ pub enum Error {
         /// The file.
         path: std::path::PathBuf,
     },
+    /// The store that processes share cannot be used, or another process has changed it.
+    #[error(transparent)]
+    Bucket(#[from] crate::bucket::Error),
     /// The storage failed while doing something.
     #[error("the webhooks' storage failed while {doing}")]
     Storage {

@@ -18,6 +18,7 @@ use super::delivery::Mark;
 use super::desk::{Asked, EndpointShown, Inbox, Lag, Lags, Order, Reply};
 use super::endpoint::{Endpoint, State};
 use super::id::MessageId;
+use super::order::Task;
 use super::source::Source;
 use super::store::Store;
 use super::{COMPANIES_MAX, Error, Options, now_ms};
@@ -69,6 +70,7 @@ impl Webhooks {
             couriers: BTreeMap::new(),
             parts: JoinSet::new(),
             held: BTreeSet::new(),
+            disobeyed: true,
             moved: watch::channel(0).0,
             lags: inbox.lags,
             stopped,
@@ -89,6 +91,8 @@ struct Office<S, T> {
     couriers: BTreeMap<String, mpsc::Sender<Ask>>,
     parts: JoinSet<Result<(), Error>>,
     held: BTreeSet<u16>,
+    /// Whether there are orders that could not be done yet.
+    disobeyed: bool,
     /// Told on when a source has moved.
     moved: watch::Sender<u64>,
     lags: Lags,
@@ -124,9 +128,17 @@ impl<S: Source, T: Store> Office<S, T> {
                     let now = held.borrow_and_update().clone();
                     self.hold(now).await?;
                 }
-                () = store.endpoints_changed() => self.reload().await?,
+                () = store.changed() => {
+                    self.reload().await?;
+                    self.obey().await?;
+                }
                 _ = forget.tick() => self.forget().await?,
-                _ = lag.tick() => self.tell_lag().await,
+                _ = lag.tick() => {
+                    self.tell_lag().await;
+                    if self.disobeyed {
+                        self.obey().await?;
+                    }
+                }
             }
         }
     }
@@ -168,7 +180,7 @@ impl<S: Source, T: Store> Office<S, T> {
         let courier = Courier::new(Arc::clone(&self.shared), endpoint);
         self.parts.spawn(courier.run(receive, self.moved.subscribe(), self.stopped.clone()));
         for partition in self.held.clone() {
-            let kept = self.shared.store.load(partition).await?;
+            let kept = self.shared.store.load(partition).await?.sound();
             let cursor = kept.cursors.into_iter().find(|(of, _)| *of == company).map(|(_, cursor)| cursor);
             let deliveries = kept.deliveries.into_iter().filter(|delivery| delivery.company == company).collect();
             let _ = asks.send(Ask::Gain(partition, cursor, deliveries)).await;
@@ -185,7 +197,7 @@ impl<S: Source, T: Store> Office<S, T> {
             }
         }
         for partition in held.difference(&self.held) {
-            let kept = self.shared.store.load(*partition).await?;
+            let kept = self.shared.store.load(*partition).await?.sound();
             let cursors: HashMap<String, _> = kept.cursors.into_iter().collect();
             let mut deliveries: HashMap<String, Vec<_>> = HashMap::new();
             for delivery in kept.deliveries {
@@ -197,6 +209,7 @@ impl<S: Source, T: Store> Office<S, T> {
             }
         }
         self.held = held;
+        self.disobeyed = true;
         Ok(())
     }
 
@@ -230,6 +243,42 @@ impl<S: Source, T: Store> Office<S, T> {
         }
     }
 
+    /// Does what operators ordered in other processes, as far as it concerns what is held here.
+    async fn obey(&mut self) -> Result<(), Error> {
+        self.disobeyed = false;
+        let store = self.shared.store.clone();
+        for (name, order) in store.orders().await? {
+            if !self.held.contains(&order.partition) {
+                continue;
+            }
+            let (partition, mark, source) = (order.partition, order.mark, &self.shared.source);
+            if source.reached(partition)?.is_none_or(|reached| reached.position < mark.position) {
+                self.disobeyed = true;
+                continue;
+            }
+            let (reply, done) = oneshot::channel();
+            let ask = match order.task {
+                Task::Resend => {
+                    source.due(partition, &order.company, mark)?.map(|due| Ask::Resend((partition, mark), due, reply))
+                }
+                Task::Retry => Some(Ask::Retry((partition, mark), reply)),
+                Task::Discard => Some(Ask::Discard((partition, mark), reply)),
+                Task::Replay => Some(Ask::Replay(vec![(partition, mark.position)], reply)),
+            };
+            if let (Some(ask), Some(courier)) = (ask, self.couriers.get(&order.company)) {
+                pass(courier, ask).await;
+            }
+            match done.await {
+                Ok(Err(Error::Bucket(error))) => return Err(error.into()),
+                Ok(Ok(())) => tracing::info!(?order, "ops have ordered this, and it is done"),
+                Ok(Err(error)) => tracing::warn!(?order, %error, "ops have ordered what cannot be done"),
+                Err(_) => tracing::warn!(?order, "ops have ordered what is no longer kept"),
+            }
+            store.done(&name).await?;
+        }
+        Ok(())
+    }
+
     async fn put(&mut self, order: Order, reply: Reply<(EndpointShown, Option<SecretString>)>) {
         if let Some(courier) = self.couriers.get(&order.company) {
             return pass(courier, Ask::Put(order, reply)).await;
@@ -244,13 +293,7 @@ impl<S: Source, T: Store> Office<S, T> {
         }
         let (shared, company) = (Arc::clone(&self.shared), order.company.clone());
         shared.client.check(&order.url)?;
-        let mut endpoint = Endpoint {
-            company: company.clone(),
-            url: String::new(),
-            state: State::Enabled,
-            secrets: Vec::new(),
-            changed_ms: 0,
-        };
+        let mut endpoint = Endpoint::new(&company);
         let made = apply(&mut endpoint, order, now_ms(), shared.options.rotation)?;
         shared.store.put_endpoint(&company, endpoint.encode(&*shared.options.seal)?).await?;
         tracing::info!(company, url = endpoint.url, state = endpoint.state.word(), "ops set a new webhook endpoint");
@@ -339,6 +382,13 @@ impl<S: Source, T: Store> Office<S, T> {
             let forget = move || shared.source.forget(partition, needed, since_ms, &except);
             tokio::task::spawn_blocking(forget).await??;
         }
+        // What others hold is listed here too, and goes as they have sent it.
+        let enabled = self.all(Ask::Show).await?.into_iter().filter(|shown| shown.state == State::Enabled);
+        let enabled: BTreeSet<String> = enabled.map(|shown| shown.company).collect();
+        for partition in (0..self.shared.source.partitions()).filter(|partition| !self.held.contains(partition)) {
+            let Shared { source, store, options, .. } = &*self.shared;
+            forget_stored(source, store, options, partition, &enabled).await?;
+        }
         Ok(())
     }
 
@@ -360,6 +410,24 @@ impl<S: Source, T: Store> Office<S, T> {
         }
         *self.lags.lock().unwrap_or_else(PoisonError::into_inner) = lags;
     }
+}
+
+/// Has a source forget what is old and, as the store has it, sent.
+pub(super) async fn forget_stored<S: Source, T: Store>(
+    source: &S,
+    store: &T,
+    options: &Options,
+    partition: u16,
+    enabled: &BTreeSet<String>,
+) -> Result<(), Error> {
+    let mut kept = store.load(partition).await?;
+    // An endpoint that is switched off holds up nothing but what it was to get already.
+    kept.cursors.retain(|(company, _)| enabled.contains(company));
+    let except = kept.deliveries.iter().map(|delivery| delivery.mark).collect();
+    let needed = kept.needed();
+    let replay_ms = u64::try_from(options.replay.as_millis()).unwrap_or(u64::MAX);
+    let (source, since_ms) = (source.clone(), now_ms().saturating_sub(replay_ms));
+    tokio::task::spawn_blocking(move || source.forget(partition, needed, since_ms, &except)).await?
 }
 
 async fn pass(courier: &mpsc::Sender<Ask>, ask: Ask) {

@@ -4,6 +4,7 @@ use std::future::Future;
 
 use super::Error;
 use super::delivery::{Cursor, Delivery, Mark};
+use super::order::Standing;
 
 /// One change of what is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,16 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// Without what stands behind its company's cursor: a crash left it there before the cursor, and perhaps without what
+    /// comes before it. It is taken in again.
+    #[must_use]
+    pub fn sound(mut self) -> Self {
+        let cursors = &self.cursors;
+        let cursor = |of: &str| cursors.iter().find(|(company, _)| company == of).map(|(_, cursor)| cursor.mark);
+        self.deliveries.retain(|delivery| cursor(&delivery.company).is_none_or(|mark| delivery.mark <= mark));
+        self
+    }
+
     /// The position behind which somebody has not sent everything yet; the last there can be where nobody waits.
     pub fn needed(&self) -> florin_engine::ids::Position {
         let taken = self.cursors.iter().map(|(_, cursor)| cursor.mark);
@@ -56,8 +67,8 @@ impl Mark {
 
 /// A store.
 ///
-/// Contract: changes of one `write` are kept in the given order: of those that a crash leaves, none is without the ones before
-/// it. A durable write is kept when it returns; another may be forgotten until the next durable one, which means that something is sent twice.
+/// Contract: a cursor of one `write` is kept no earlier than everything before it there; of other changes of one write, which
+/// concern different rows, a crash may leave any. A durable write is kept when it returns; another may be forgotten until the next durable one, which means that something is sent twice.
 pub trait Store: Clone + Send + Sync + 'static {
     /// All endpoints in their stored form, by company.
     fn endpoints(&self) -> impl Future<Output = Result<Vec<(String, Vec<u8>)>, Error>> + Send;
@@ -65,8 +76,19 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Keeps an endpoint; durable on return.
     fn put_endpoint(&self, company: &str, bytes: Vec<u8>) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Resolves when another process may have changed an endpoint; never where there is none. Cancel-safe.
-    fn endpoints_changed(&self) -> impl Future<Output = ()> + Send;
+    /// Resolves when another process may have changed an endpoint or ordered something; never where there is none.
+    /// Cancel-safe.
+    fn changed(&self) -> impl Future<Output = ()> + Send;
+
+    /// Orders of other processes that are not done yet, each with its name.
+    fn orders(&self) -> impl Future<Output = Result<Vec<(String, Standing)>, Error>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// An order is done.
+    fn done(&self, _order: &str) -> impl Future<Output = Result<(), Error>> + Send {
+        async { Ok(()) }
+    }
 
     /// All that is kept of a partition.
     fn load(&self, partition: u16) -> impl Future<Output = Result<Kept, Error>> + Send;

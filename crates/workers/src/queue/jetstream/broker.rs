@@ -31,15 +31,15 @@ const WRONG_SEQUENCE: [u64; 2] = [10_071, 10_164];
 
 /// A stored message.
 #[derive(Debug)]
-pub(super) struct Stored {
-    pub(super) sequence: u64,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Stored {
+    pub(crate) sequence: u64,
+    pub(crate) body: Vec<u8>,
 }
 
 /// What came of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub(super) enum Put {
+pub(crate) enum Put {
     /// It is stored under this sequence.
     Stored(u64),
     /// The last message of the subject is another than was said.
@@ -52,7 +52,7 @@ pub(super) enum Put {
 
 /// What a pull came to.
 #[derive(Debug)]
-pub(super) enum Pulled {
+pub(crate) enum Pulled {
     /// A message.
     Message(Box<Message>),
     /// Nothing in its time.
@@ -72,13 +72,13 @@ enum Tried<T> {
 }
 
 #[derive(Clone)]
-pub(super) struct Broker {
+pub(crate) struct Broker {
     client: Client,
     patience: Duration,
 }
 
 impl Broker {
-    pub(super) fn new(client: Client, patience: Duration) -> Self {
+    pub(crate) fn new(client: Client, patience: Duration) -> Self {
         Self { client, patience }
     }
 
@@ -139,7 +139,7 @@ impl Broker {
     }
 
     /// A request of the JetStream API; `None`: there is no such stream or message.
-    pub(super) async fn api(&self, doing: &'static str, call: &str, body: &Value) -> Result<Option<Value>, Error> {
+    pub(crate) async fn api(&self, doing: &'static str, call: &str, body: &Value) -> Result<Option<Value>, Error> {
         let (subject, body) = (format!("$JS.API.{call}"), body.to_string());
         match self.persist(doing, || self.ask_api(&subject, body.as_bytes())).await? {
             Ok(value) => Ok(Some(value)),
@@ -149,7 +149,7 @@ impl Broker {
     }
 
     /// Writes a message; `last`: which sequence the last message of its subject must have, 0 for none.
-    pub(super) async fn put(
+    pub(crate) async fn put(
         &self,
         doing: &'static str,
         subject: &str,
@@ -172,12 +172,12 @@ impl Broker {
     }
 
     /// The last message of a subject, as the stream's leader has it.
-    pub(super) async fn last(&self, doing: &'static str, stream: &str, subject: &str) -> Result<Option<Stored>, Error> {
+    pub(crate) async fn last(&self, doing: &'static str, stream: &str, subject: &str) -> Result<Option<Stored>, Error> {
         self.get(doing, stream, &json!({ "last_by_subj": subject })).await
     }
 
     /// The first message of the subjects from a sequence on.
-    pub(super) async fn next(
+    pub(crate) async fn next(
         &self,
         doing: &'static str,
         stream: &str,
@@ -200,7 +200,7 @@ impl Broker {
     }
 
     /// Deletes the message of a sequence; `false`: it is gone.
-    pub(super) async fn delete(&self, doing: &'static str, stream: &str, sequence: u64) -> Result<bool, Error> {
+    pub(crate) async fn delete(&self, doing: &'static str, stream: &str, sequence: u64) -> Result<bool, Error> {
         let call = format!("$JS.API.STREAM.MSG.DELETE.{stream}");
         let body = json!({ "seq": sequence, "no_erase": true }).to_string();
         match self.persist(doing, || self.ask_api(&call, body.as_bytes())).await? {
@@ -215,14 +215,14 @@ impl Broker {
     }
 
     /// The subjects of a stream that match.
-    pub(super) async fn subjects(&self, doing: &'static str, stream: &str, filter: &str) -> Result<Vec<String>, Error> {
+    pub(crate) async fn subjects(&self, doing: &'static str, stream: &str, filter: &str) -> Result<Vec<String>, Error> {
         let info = self.api(doing, &format!("STREAM.INFO.{stream}"), &json!({ "subjects_filter": filter })).await?;
         let subjects = info.and_then(|info| info["state"]["subjects"].as_object().cloned()).unwrap_or_default();
         Ok(subjects.into_iter().map(|(subject, _)| subject).collect())
     }
 
     /// One message of a consumer, waited for at most `expires`.
-    pub(super) async fn pull(&self, stream: &str, consumer: &str, expires: Duration) -> Result<Pulled, Error> {
+    pub(crate) async fn pull(&self, stream: &str, consumer: &str, expires: Duration) -> Result<Pulled, Error> {
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}");
         let nanos = u64::try_from(expires.as_nanos()).unwrap_or(u64::MAX);
         let body = json!({ "batch": 1, "expires": nanos }).to_string();
@@ -246,7 +246,7 @@ impl Broker {
     }
 
     /// Tells the consumer about a delivered message, and waits until it knows.
-    pub(super) async fn tell(&self, doing: &'static str, reply: &str, word: &str) -> Result<(), Error> {
+    pub(crate) async fn tell(&self, doing: &'static str, reply: &str, word: &str) -> Result<(), Error> {
         self.persist(doing, || async {
             let request = Request::new().payload(word.to_owned().into()).timeout(Some(TRY));
             match self.client.send_request(reply.to_owned(), request).await {

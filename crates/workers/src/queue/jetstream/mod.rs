@@ -12,7 +12,7 @@
 //!
 //! Absent on purpose: JetStream's window of duplicates, which forgets; and any state here that a restart would miss.
 
-mod broker;
+pub(crate) mod broker;
 mod card;
 mod names;
 mod streams;
