@@ -15,7 +15,7 @@ chmod 644 compose.secrets/certificates/ca.pem
 for key in master.key signing.key issuer.secret; do
   [ -e "compose.secrets/$key" ] || random 32 >"compose.secrets/$key"
 done
-roles="admin processor gateway ops settlement clock client sys"
+roles="admin processor gateway ops settlement clock webhooks mail client sys"
 for role in $roles; do
   # A letter first, as the servers read it from their environment.
   [ -e "compose.secrets/$role.password" ] || printf 'p%s\n' "$(random 16)" >"compose.secrets/$role.password"

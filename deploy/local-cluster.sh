@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Florin on NATS, all on this machine: three nats-servers, two processors, two settlement consumers, two gateways, ops with
-# webhooks, mail and a sandbox issuer, clock; each a process of its own, each with the NATS user of its role. Makes a ledger with the demo
+# a sandbox issuer, webhooks, mail, clock; each a process of its own, each with the NATS user of its role. Makes a ledger with the demo
 # policy and the demo's users, prints what to try, starts again what dies, and stops everything on Ctrl-C.
 #
 #   deploy/local-cluster.sh [--dir DIR] [--port BASE] [--partitions N] [--florin FILE] [--nats-server FILE]
@@ -52,7 +52,7 @@ rm -f "$dir"/stopping "$dir"/pids/*
 # ------------------------------------------------------------------------------------------------ what the processes read
 random() { od -An -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
 upper() { printf %s "$1" | tr a-z A-Z; }
-for role in admin processor gateway ops settlement clock client sys; do
+for role in admin processor gateway ops settlement clock webhooks mail client sys; do
   [ -s "$dir/passwords/$role" ] || printf 'p%s\n' "$(random 16)" >"$dir/passwords/$role"
   export "FLORIN_NATS_$(upper "$role")_PASSWORD=$(cat "$dir/passwords/$role")"
 done
@@ -156,7 +156,7 @@ stop() {
   touch "$dir/stopping"
   echo "stopping" >&2
   end gateway-1 gateway-2
-  end ops clock settlement-1 settlement-2
+  end ops webhooks mail clock settlement-1 settlement-2
   end processor-1 processor-2
   end nats-1 nats-2 nats-3
   for keeper in "${keepers[@]:-}"; do
@@ -189,7 +189,7 @@ done
 ops_listen() { echo "--ops-listen 127.0.0.1:$((base + $1))"; }
 # shellcheck disable=SC2046
 {
-  role ops ops "ops webhooks mail issuer-sandbox" $(ops_listen 20) --issuer-listen "127.0.0.1:$((base + 30))"
+  role ops ops "ops issuer-sandbox" $(ops_listen 20) --issuer-listen "127.0.0.1:$((base + 30))"
   role processor-1 processor processor $(ops_listen 21)
   role processor-2 processor processor $(ops_listen 22)
   role settlement-1 settlement settlement $(ops_listen 23)
@@ -197,8 +197,10 @@ ops_listen() { echo "--ops-listen 127.0.0.1:$((base + $1))"; }
   role gateway-1 gateway gateway $(ops_listen 25) --listen "127.0.0.1:$((base + 10))"
   role gateway-2 gateway gateway $(ops_listen 26) --listen "127.0.0.1:$((base + 11))"
   role clock clock clock $(ops_listen 27)
+  role webhooks webhooks webhooks $(ops_listen 28)
+  role mail mail mail $(ops_listen 29)
 }
-for n in 21 22 23 24 27; do ready $((base + n)) /readyz 60; done
+for n in 21 22 23 24 27 28 29; do ready $((base + n)) /readyz 60; done
 ready $((base + 20)) /healthz 60
 "$florin" demo seed "$dir/demo.json"
 for n in 20 25 26; do ready $((base + n)) /readyz 60; done

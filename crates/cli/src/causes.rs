@@ -7,7 +7,7 @@ use florin_journal as journal;
 use florin_processor::{processor, recovery};
 use florin_projector as projector;
 use florin_vault as vault;
-use florin_workers::{mail, queue, settlement, webhooks};
+use florin_workers::{bucket, mail, queue, settlement, webhooks};
 
 use crate::failure::{Exit, Failure};
 
@@ -124,10 +124,18 @@ pub(crate) fn settlement(error: settlement::Error) -> Failure {
 pub(crate) fn webhooks_store(error: webhooks::Error) -> Failure {
     match error {
         webhooks::Error::Journal(error) => journal("compare the webhooks with the journal", error),
+        webhooks::Error::Bucket(error) => bucket(error),
         error => Failure::new(Exit::Disk, "cannot use the webhooks' store")
             .advise("the file is webhooks.redb in the data directory; it has the endpoints and what is not delivered: restore it")
             .because(error),
     }
+}
+
+/// What processes share on NATS and this one cannot use.
+fn bucket(error: bucket::Error) -> Failure {
+    Failure::new(Exit::Nats, "cannot use what webhooks and mail share on the NATS servers")
+        .advise("look at the servers, and at what this user may do (deploy/nats/permissions.conf)")
+        .because(error)
 }
 
 /// Webhooks that stopped themselves while running.
@@ -140,6 +148,7 @@ pub(crate) fn webhooks(error: webhooks::Error) -> Failure {
 pub(crate) fn mail_store(error: mail::Error) -> Failure {
     match error {
         mail::Error::Journal(error) => journal("compare the outbox with the journal", error),
+        mail::Error::Bucket(error) => bucket(error),
         error => Failure::new(Exit::Disk, "cannot use the outbox")
             .advise(
                 "move mail.redb in the data directory away: what is not recorded as sent is found again in the journal",
@@ -175,12 +184,20 @@ fn queue_passing(error: &queue::Error) -> bool {
 
 /// Whether what ended the webhooks may pass by itself.
 pub(crate) fn webhooks_passing(error: &webhooks::Error) -> bool {
-    matches!(error, webhooks::Error::Journal(error) if passing(error))
+    match error {
+        webhooks::Error::Journal(error) => passing(error),
+        webhooks::Error::Bucket(error) => error.is_passing(),
+        _ => false,
+    }
 }
 
 /// Whether what ended the mail worker may pass by itself.
 pub(crate) fn mail_passing(error: &mail::Error) -> bool {
-    matches!(error, mail::Error::Journal(error) if passing(error))
+    match error {
+        mail::Error::Journal(error) => passing(error),
+        mail::Error::Bucket(error) => error.is_passing(),
+        _ => false,
+    }
 }
 
 /// A processor that did not start.

@@ -45,13 +45,6 @@ pub(crate) fn run(args: &Run) -> Result<(), Failure> {
         }
     }
     let roles = Roles::of(&args.roles);
-    if roles.has(Role::Webhooks) && !roles.has(Role::Ops) {
-        return Err(Failure::new(
-            Exit::Usage,
-            "webhooks run in the process of the ops API, which sets their endpoints",
-        )
-        .advise("run them together: florin run ops webhooks mail; one such process per ledger"));
-    }
     runtime()?.block_on(process(config, &roles, args.demo.as_deref()))
 }
 

@@ -3,8 +3,6 @@
 //!
 //! ```text
 //! views/ snapshots/     made from the journal
-//! webhooks.redb         endpoints of webhooks and what is due to them
-//! mail.redb             mails that are due
 //! issuer.redb           the sandbox issuer's own state
 //! master.key signing.key florin.lock
 //! ```
@@ -31,7 +29,7 @@ impl Node {
     /// Takes the directory for these roles. A data directory of `florin serve` is refused: what it holds is another ledger's.
     pub(crate) fn lock(config: &Config, roles: &Roles) -> Result<Self, Failure> {
         let writes =
-            roles.reads() || [Role::Processor, Role::IssuerSandbox, Role::Mail].iter().any(|role| roles.has(*role));
+            roles.follows() || [Role::Processor, Role::IssuerSandbox].iter().any(|role| roles.has(*role));
         Self::at(&config.serve.data, writes)
     }
 

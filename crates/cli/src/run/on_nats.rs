@@ -20,7 +20,7 @@ use crate::causes;
 use crate::config::{self, Config};
 use crate::failure::{Exit, Failure};
 use crate::progress::Meter;
-use crate::serve::outbound::Outbound;
+use crate::serve::outbound::{self, Outbound};
 use crate::serve::roles::{Role, Roles};
 use crate::serve::running::Tasks;
 use crate::serve::stack::{Held, Stack, catch_up, open_issuer, open_views};
@@ -67,11 +67,11 @@ pub(super) async fn open(
         queue = Some(opened);
     }
     let mut outbound = None;
-    if roles.has(Role::Webhooks) || roles.has(Role::Mail) {
-        outbound = Some(Outbound::open(node.data()?, &journal, &node.master_key(config, false)?).await?);
+    if [Role::Webhooks, Role::Mail, Role::Ops].iter().any(|role| roles.has(*role)) {
+        outbound = Some(Outbound::open_shared(config, client.clone(), &journal, &node.master_key(config, false)?).await?);
     }
     let mut views = None;
-    if roles.reads() {
+    if roles.follows() {
         say("the views are being opened".into());
         let opened = open_views(config, &node.views(), &journal).await?;
         if let Some(outbound) = &outbound {
@@ -192,6 +192,7 @@ pub(crate) async fn open_queue(config: &Config, client: Client, journal: &Nats) 
 /// Makes what is missing beside the journal and the vault: the settlement's queue, and where partitions are shared out.
 pub(crate) async fn make_beside(config: &Config, client: Client, journal: &Nats) -> Result<(), Failure> {
     open_queue(config, client.clone(), journal).await?;
+    outbound::make_shared(config, client.clone(), journal.ledger().id).await?;
     let settings = placement::Settings {
         replicas: config.nats.replicas,
         ..placement::Settings::new(&config.nats.ledger, "none", journal.ledger().partitions)

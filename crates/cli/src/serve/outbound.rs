@@ -1,9 +1,11 @@
-//! What goes out to partners and staff: the stores of webhooks and mail, and how their workers are started.
+//! What goes out to partners and staff: the stores of webhooks and mail, in files of this process or shared on NATS, and how
+//! their workers are started.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::Client;
 use florin_engine::ids::AccountId;
 use florin_engine::money::Sealed;
 use florin_gateway::ops::requests::MESSAGE_CONTEXT;
@@ -11,7 +13,7 @@ use florin_journal::{LedgerId, Provider};
 use florin_projector::{DueKeep, Views};
 use florin_vault::{MasterKey, Sealing, Vault};
 use florin_workers::mail::{self, Outbox};
-use florin_workers::webhooks::{self, Desk, Embedded, Error, Seal, Source};
+use florin_workers::webhooks::{self, Desk, Embedded, Error, Seal, Shared, Source};
 use florin_workers::{Mail, Webhooks};
 use tokio::sync::watch;
 
@@ -27,12 +29,22 @@ const SECRETS: &str = "florin vault 2026 webhook secrets v1";
 /// Milliseconds of an hour.
 const HOUR_MS: u64 = 3_600_000;
 
+/// How often it is looked how far the mail of other processes is.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+
+/// Where the webhooks are kept.
+#[derive(Clone)]
+enum Store {
+    Own(Embedded),
+    Shared(Shared),
+}
+
 /// Stores of what goes out.
 #[derive(Clone)]
 pub(crate) struct Outbound {
     ledger: LedgerId,
     seal: Arc<dyn Seal>,
-    pub(super) webhooks: Embedded,
+    webhooks: Store,
     pub(super) outbox: Outbox,
 }
 
@@ -44,13 +56,29 @@ impl Outbound {
         let outbox = Outbox::open(&data.mail(), ledger).map_err(causes::mail_store)?;
         Webhooks::confirm(journal, &webhooks).await.map_err(causes::webhooks_store)?;
         Mail::confirm(journal, &outbox).await.map_err(causes::mail_store)?;
-        let seal = Arc::new(Secrets(master.sealing(SECRETS)));
-        Ok(Self { ledger, seal, webhooks, outbox })
+        Ok(Self { ledger, seal: seal(master), webhooks: Store::Own(webhooks), outbox })
+    }
+
+    /// Opens the stores that the processes of a ledger on NATS share, and compares them with the journal.
+    pub(crate) async fn open_shared<P: Provider>(
+        config: &Config,
+        client: Client,
+        journal: &P,
+        master: &MasterKey,
+    ) -> Result<Self, Failure> {
+        let ledger = journal.ledger().id;
+        let (webhooks, outbox) = make_shared(config, client, ledger).await?;
+        Webhooks::confirm(journal, &webhooks).await.map_err(causes::webhooks_store)?;
+        Mail::confirm(journal, &outbox).await.map_err(causes::mail_store)?;
+        Ok(Self { ledger, seal: seal(master), webhooks: Store::Shared(webhooks), outbox })
     }
 
     /// Tells the views which of what is due must be kept, before they are brought up.
     pub(crate) async fn keep(&self, config: &Config, views: &Views) -> Result<(), Failure> {
-        keep(config, &self.webhooks, views).await
+        match &self.webhooks {
+            Store::Own(store) => keep(config, store, views).await,
+            Store::Shared(store) => keep(config, store, views).await,
+        }
     }
 
     /// Starts the webhooks; what ops ask of them.
@@ -62,8 +90,24 @@ impl Outbound {
         persistent: bool,
         workers: &mut Tasks,
     ) -> Desk {
+        match &self.webhooks {
+            Store::Own(store) => self.tell(store, config, source, held, persistent, workers),
+            // What is known of revisions is a worker's own.
+            Store::Shared(store) => self.tell(&store.anew(), config, source, held, persistent, workers),
+        }
+    }
+
+    fn tell<T: webhooks::Store>(
+        &self,
+        store: &T,
+        config: &Config,
+        source: impl Source,
+        held: Option<watch::Receiver<BTreeSet<u16>>>,
+        persistent: bool,
+        workers: &mut Tasks,
+    ) -> Desk {
         let (desk, inbox) = Desk::open();
-        let (options, store) = (self.options(config), self.webhooks.clone());
+        let (options, store) = (self.options(config), store.clone());
         let stop = workers.told();
         workers.spawn(persist(persistent, stop, move |stop| {
             let (source, store, options) = (source.clone(), store.clone(), options.clone());
@@ -74,6 +118,38 @@ impl Outbound {
             }
         }));
         desk
+    }
+
+    /// What ops ask of webhooks that other processes may send too; `own`: what they ask of those here.
+    pub(super) fn answer_ops(
+        &self,
+        config: &Config,
+        source: impl Source,
+        own: Option<Desk>,
+        workers: &mut Tasks,
+    ) -> Option<Desk> {
+        let Store::Shared(store) = &self.webhooks else { return own };
+        let (desk, inbox) = Desk::open();
+        let (options, store, stop) = (self.options(config), store.anew(), workers.told());
+        workers.spawn(async move {
+            Webhooks::attend(source, store, options, inbox, stop).await.map_err(causes::webhooks)
+        });
+        let (outbox, stop) = (self.outbox.clone(), workers.told());
+        workers.spawn(async move {
+            let look = async {
+                loop {
+                    if let Err(error) = outbox.look().await {
+                        tracing::debug!(%error, "how far mail is cannot be seen");
+                    }
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+            };
+            tokio::select! {
+                () = stop => Ok(()),
+                () = look => Ok(()),
+            }
+        });
+        Some(desk)
     }
 
     /// Starts the mail worker.
@@ -124,7 +200,23 @@ pub(crate) async fn keep_of(config: &Config, data: &Data, ledger: LedgerId, view
     keep(config, &webhooks, views).await
 }
 
-async fn keep(config: &Config, webhooks: &Embedded, views: &Views) -> Result<(), Failure> {
+/// Opens the stores that the processes of a ledger on NATS share, or makes them.
+pub(crate) async fn make_shared(
+    config: &Config,
+    client: Client,
+    ledger: LedgerId,
+) -> Result<(Shared, Outbox), Failure> {
+    let (name, replicas) = (&config.nats.ledger, config.nats.replicas);
+    let webhooks = Shared::open(client.clone(), name, ledger, replicas).await.map_err(causes::webhooks_store)?;
+    let outbox = Outbox::shared(client, name, ledger, replicas).await.map_err(causes::mail_store)?;
+    Ok((webhooks, outbox))
+}
+
+fn seal(master: &MasterKey) -> Arc<dyn Seal> {
+    Arc::new(Secrets(master.sealing(SECRETS)))
+}
+
+async fn keep(config: &Config, webhooks: &impl webhooks::Store, views: &Views) -> Result<(), Failure> {
     let since_ms = now_ms().saturating_sub(config.webhooks.replay_hours * HOUR_MS);
     for partition in 0..views.partitions() {
         let needed = Webhooks::needed(webhooks, partition).await.map_err(causes::webhooks_store)?;

@@ -51,6 +51,11 @@ impl Roles {
         self.has(Role::Gateway) || self.has(Role::Ops)
     }
 
+    /// Whether the process keeps views: to answer from them, or to tell what happened.
+    pub(crate) fn follows(&self) -> bool {
+        self.reads() || self.has(Role::Webhooks)
+    }
+
     /// Whether it works on the ledger at all: the sandbox issuer by itself does not.
     pub(crate) fn on_ledger(&self) -> bool {
         self.0.iter().any(|role| *role != Role::IssuerSandbox)

@@ -126,9 +126,15 @@ impl<P: Provider, Q: Queue> Stack<P, Q> {
 
         let mut desk = None;
         if let (Some(outbound), Some(vault)) = (&self.outbound, &self.vault) {
-            if let (true, Some(views)) = (roles.has(Role::Webhooks), &self.views) {
+            if let Some(views) = &self.views {
                 let source = webhooks::Listed { views: views.clone(), vault: vault.clone() };
-                desk = Some(outbound.tell_companies(config, source, self.held.webhooks, persistent, &mut workers));
+                if roles.has(Role::Webhooks) {
+                    let (source, held) = (source.clone(), self.held.webhooks);
+                    desk = Some(outbound.tell_companies(config, source, held, persistent, &mut workers));
+                }
+                if roles.has(Role::Ops) {
+                    desk = outbound.answer_ops(config, source, desk, &mut workers);
+                }
             }
             if let (true, Some(mail)) = (roles.has(Role::Mail), &config.mail) {
                 let (handle, journal) = (self.handle.clone(), self.journal.clone());
@@ -136,11 +142,12 @@ impl<P: Provider, Q: Queue> Stack<P, Q> {
             }
         }
 
+        let mail = self.outbound.as_ref().map(|outbound| outbound.outbox.clone());
         let ports = match (self.views, self.vault, self.issuer) {
             (Some(views), Some(vault), Some(issuer)) if roles.reads() => Some(Ports {
                 preparing,
                 handle: self.handle,
-                followers: Arc::new(webhooks::Following { views: views.clone(), desk: desk.clone() }),
+                followers: Arc::new(webhooks::Following { views: views.clone(), desk: desk.clone(), mail }),
                 views,
                 vault,
                 issuer,

@@ -10,6 +10,7 @@ use florin_gateway::ports::{self, Follower, Followers, WebhookEndpoint, WebhookF
 use florin_journal::Hash;
 use florin_projector::{DueKeep, DueKind, DueMark, DueRow, Views};
 use florin_vault::Vault;
+use florin_workers::mail::Outbox;
 use florin_workers::queue::Checkpoint;
 use florin_workers::webhooks::{Desk, Due, EndpointShown, Error, Kind, Mark, Order, Reached, Secret, Shown, Source};
 use secrecy::{ExposeSecret, SecretString};
@@ -170,10 +171,11 @@ fn webhook(shown: Shown) -> ports::Webhook {
     }
 }
 
-/// The views and the webhooks, as followers.
+/// The views, the webhooks and the mail, as followers.
 pub(super) struct Following {
     pub(super) views: Views,
     pub(super) desk: Option<Desk>,
+    pub(super) mail: Option<Outbox>,
 }
 
 impl Followers for Following {
@@ -186,6 +188,18 @@ impl Followers for Following {
             position: lag.position,
             behind_records: lag.behind_records,
         }));
+        for partition in 0..self.views.partitions() {
+            let reached = self.mail.as_ref().and_then(|mail| mail.reached(partition));
+            let head = self.views.reached(partition).ok().flatten();
+            if let (Some(reached), Some((head, ..))) = (reached, head) {
+                followers.push(Follower {
+                    name: "mail".to_owned(),
+                    partition,
+                    position: Position::new(reached.index, 0),
+                    behind_records: head.saturating_sub(reached.index) + self.views.lag(partition),
+                });
+            }
+        }
         followers
     }
 }

@@ -13,7 +13,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::deploy;
 
-pub(super) const ROLES: [&str; 8] = ["admin", "processor", "gateway", "ops", "settlement", "clock", "client", "sys"];
+pub(super) const ROLES: [&str; 10] =
+    ["admin", "processor", "gateway", "ops", "settlement", "clock", "webhooks", "mail", "client", "sys"];
 
 /// Servers from `deploy/nats`, killed with their owner.
 pub(super) struct Servers {

@@ -10,12 +10,14 @@ use tokio::sync::mpsc;
 use super::nats::Servers;
 
 /// Who may send what.
-const MAY: [(&str, &[&str]); 6] = [
+const MAY: [(&str, &[&str]); 8] = [
     ("processor", &["florin.main.journal.000"]),
     ("gateway", &["florin.main.cmd.v1.user.0", "florin.main.cmd.v1.network.0"]),
     ("ops", &["florin.main.cmd.v1.ops.0", "florin.main.cmd.v1.network.0", "florin.main.cmd.v1.settlement.0"]),
     ("settlement", &["florin.main.cmd.v1.settlement.0"]),
     ("clock", &["florin.main.cmd.v1.clock.0"]),
+    ("webhooks", &[]),
+    ("mail", &["florin.main.cmd.v1.settlement.0"]),
     ("client", &["florin.main.cmd.v1.user.0"]),
 ];
 
@@ -83,7 +85,7 @@ async fn no_role_but_admin_makes_deletes_or_purges_a_stream_or_hears_anothers_an
         ..Default::default()
     };
     admin.create_stream(journal).await.unwrap();
-    for role in ["processor", "gateway", "ops", "settlement", "clock"] {
+    for role in ["processor", "gateway", "ops", "settlement", "clock", "webhooks", "mail"] {
         let client = servers.connect(role).await;
         for call in [
             "STREAM.CREATE.OTHER",

@@ -1,196 +1,43 @@
-//! Stories of webhooks, with what is due in memory and receivers on loopback.
-#![allow(clippy::unwrap_used, reason = "helpers of stories")]
-
-#[path = "support/receiver.rs"]
-mod receiver;
+//! What webhooks do wherever they are kept: the same stories for the store of one process and for the shared one.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use florin_engine::ids::{AccountId, CardId, Position};
-use florin_journal::{Hash, LedgerId};
-use florin_workers::Webhooks;
-use florin_workers::queue::Checkpoint;
-use florin_workers::webhooks::{
-    Desk, Due, Embedded, Error, Kind, Mark, MessageId, Options, Order, Reached, Schedule, Seal, Secret, Source, State,
-    sign,
-};
-use receiver::{Got, Receiver};
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
+use florin_engine::ids::{CardId, Position};
+use florin_workers::webhooks::{Error, Mark, MessageId, Options, Schedule, State, sign};
 
-const LEDGER: LedgerId = LedgerId([0xAB; 16]);
+use super::receiver::Receiver;
+use super::world::{Events, LEDGER, Place, Worker, bodies, of_card, order, secret};
 
-/// What is due, in memory: each event is a record of its own.
-#[derive(Clone)]
-struct Events {
-    rows: Arc<Mutex<Vec<(String, Due)>>>,
-    reached: watch::Sender<u64>,
-    forgotten: Arc<Mutex<Vec<(Position, BTreeSet<Mark>)>>>,
-}
-
-impl Events {
-    fn new() -> Self {
-        Self { rows: Arc::default(), reached: watch::Sender::new(1), forgotten: Arc::default() }
-    }
-
-    /// Something happens to a card of a company.
-    fn happen(&self, company: &str, card: u8) -> Position {
-        let index = *self.reached.borrow() + 1;
-        let position = Position::new(index, 0);
-        let (account, card) = (AccountId::of_partition(0), CardId([card; 16]));
-        let due = Due { mark: Mark { position, number: 0 }, kind: Kind::Card, account, card };
-        self.rows.lock().unwrap().push((company.to_owned(), due));
-        self.reached.send_replace(index);
-        position
-    }
-
-    fn find(&self, company: &str, want: impl Fn(&Due) -> bool) -> Vec<Due> {
-        let rows = self.rows.lock().unwrap();
-        rows.iter().filter(|(of, due)| of == company && want(due)).map(|(_, due)| *due).collect()
-    }
-}
-
-impl Source for Events {
-    fn partitions(&self) -> u16 {
-        1
-    }
-
-    fn reached(&self, _: u16) -> Result<Option<Reached>, Error> {
-        let index = *self.reached.borrow();
-        let checkpoint = Checkpoint { index, hash: Hash([7; 32]) };
-        Ok(Some(Reached { checkpoint, position: Position::new(index, 0) }))
-    }
-
-    fn due_after(&self, _: u16, company: &str, after: Mark, max: usize) -> Result<Vec<Due>, Error> {
-        Ok(self.find(company, |due| due.mark > after).into_iter().take(max).collect())
-    }
-
-    fn due(&self, _: u16, company: &str, mark: Mark) -> Result<Option<Due>, Error> {
-        Ok(self.find(company, |due| due.mark == mark).pop())
-    }
-
-    fn body(&self, _: u16, company: &str, mark: Mark) -> Result<Option<Vec<u8>>, Error> {
-        let due = self.find(company, |due| due.mark == mark).pop();
-        Ok(due.map(|due| format!(r#"{{"card":{},"at":{}}}"#, due.card.0[0], due.mark.position.index()).into_bytes()))
-    }
-
-    async fn moved(&self, _: u16, seen: Position) {
-        let _ = self.reached.subscribe().wait_for(|reached| *reached > seen.index()).await;
-    }
-
-    fn forget(&self, _: u16, needed: Position, _: u64, except: &BTreeSet<Mark>) -> Result<(), Error> {
-        self.forgotten.lock().unwrap().push((needed, except.clone()));
-        Ok(())
-    }
-
-    fn lag(&self, _: u16) -> u64 {
-        0
-    }
-}
-
-struct Plain;
-
-impl Seal for Plain {
-    fn seal(&self, _: &str, secret: &[u8]) -> Result<Vec<u8>, Error> {
-        Ok(secret.to_vec())
-    }
-
-    fn open(&self, _: &str, sealed: &[u8]) -> Result<Vec<u8>, Error> {
-        Ok(sealed.to_vec())
-    }
-}
-
-/// Webhooks that run.
-struct Worker {
-    desk: Desk,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<Result<(), Error>>,
-}
-
-impl Worker {
-    fn start(events: &Events, dir: &Path, set: impl FnOnce(&mut Options)) -> Self {
-        // What was just crashed takes a moment to let go of its file.
-        let begun = std::time::Instant::now();
-        let store = loop {
-            match Embedded::open(&dir.join("webhooks.redb"), LEDGER) {
-                Err(Error::Locked { .. }) if begun.elapsed() < Duration::from_secs(20) => {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                opened => break opened.unwrap(),
+/// Every story as a test of its own.
+macro_rules! stories {
+    ($place:ty) => {
+        $crate::stories::stories!($place: 
+            what_happens_is_told_signed_and_in_order_from_when_the_endpoint_is_set
+            a_failing_card_waits_in_order_while_others_and_other_companies_go_on
+            a_crash_neither_loses_nor_reorders
+            after_the_last_try_a_dead_letter_lets_its_card_go_on_until_ops_deal_with_it
+            a_receiver_that_is_gone_gets_nothing_until_it_is_enabled_again_and_then_all
+            what_was_sent_can_be_sent_again_one_or_all_from_a_position
+            what_waits_is_bounded_and_needed_by_the_slowest
+            inner_networks_are_refused_when_set_and_when_sent);
+    };
+    ($place:ty: $($story:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $story() {
+                $crate::stories::$story::<$place>().await;
             }
-        };
-        let (desk, inbox) = Desk::open();
-        let (stop, stopped) = oneshot::channel();
-        let mut options = Options {
-            schedule: Schedule::new(vec![Duration::from_millis(20); 30]).unwrap(),
-            timeout: Duration::from_millis(300),
-            allow_private: true,
-            allow_http: true,
-            forget_every: Duration::from_millis(50),
-            ..Options::new(LEDGER, Arc::new(Plain))
-        };
-        set(&mut options);
-        let stopped = async {
-            let _ = stopped.await;
-        };
-        let task = tokio::spawn(Webhooks::run(events.clone(), store, options, inbox, None, stopped));
-        Self { desk, stop, task }
-    }
-
-    async fn stop(self) {
-        self.stop.send(()).unwrap();
-        self.task.await.unwrap().unwrap();
-    }
-
-    /// As a crash would: at once, whatever is under way.
-    async fn crash(self) {
-        self.task.abort();
-        let _ = self.task.await;
-    }
-
-    async fn endpoint(&self, company: &str, receiver: &Receiver) {
-        self.desk.put(order(company, &receiver.url(), true)).await.unwrap();
-    }
-
-    async fn until(&self, what: &str, holds: impl Fn(&florin_workers::webhooks::EndpointShown) -> bool) {
-        let until = tokio::time::Instant::now() + Duration::from_secs(60);
-        loop {
-            let shown = self.desk.list().await.unwrap();
-            if shown.iter().any(&holds) {
-                return;
-            }
-            assert!(tokio::time::Instant::now() < until, "not {what}: {shown:?}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
+        )*
+    };
 }
+pub(crate) use stories;
 
-fn order(company: &str, url: &str, enabled: bool) -> Order {
-    Order { company: company.into(), url: url.into(), enabled, secret: Some(secret()), rotate: false }
-}
-
-fn secret() -> Secret {
-    Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()
-}
-
-fn bodies(got: &[Got]) -> Vec<String> {
-    got.iter().map(|got| got.body.clone()).collect()
-}
-
-/// Where the accepted webhooks of a card stood, in the order they came.
-fn of_card(got: &[Got], card: u8) -> Vec<String> {
-    let start = format!(r#"{{"card":{card},"#);
-    bodies(got).into_iter().filter(|body| body.starts_with(&start)).collect()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_happens_is_told_signed_and_in_order_from_when_the_endpoint_is_set() {
-    let (dir, events, receiver) = (tempfile::tempdir().unwrap(), Events::new(), Receiver::start().await);
+pub(crate) async fn what_happens_is_told_signed_and_in_order_from_when_the_endpoint_is_set<P: Place>() {
+    let (dir, events, receiver) = (P::new().await, Events::new(), Receiver::start().await);
     events.happen("demo", 1);
-    let worker = Worker::start(&events, dir.path(), |_| {});
+    let worker = Worker::start(&events, &dir, |_| {});
     worker.endpoint("demo", &receiver).await;
     let first = events.happen("demo", 1);
     events.happen("other", 9);
@@ -207,9 +54,8 @@ async fn what_happens_is_told_signed_and_in_order_from_when_the_endpoint_is_set(
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_failing_card_waits_in_order_while_others_and_other_companies_go_on() {
-    let (dir, events) = (tempfile::tempdir().unwrap(), Events::new());
+pub(crate) async fn a_failing_card_waits_in_order_while_others_and_other_companies_go_on<P: Place>() {
+    let (dir, events) = (P::new().await, Events::new());
     let (receiver, dead_end) = (Receiver::start().await, Receiver::start().await);
     // Given a receiver that refuses card 1 until it is told otherwise, redirects, and one that never answers
     let refuse = Arc::new(std::sync::atomic::AtomicBool::new(true));
@@ -225,7 +71,7 @@ async fn a_failing_card_waits_in_order_while_others_and_other_companies_go_on() 
         _ => 204,
     });
     dead_end.answers(|_, _| 0);
-    let worker = Worker::start(&events, dir.path(), |options| {
+    let worker = Worker::start(&events, &dir, |options| {
         options.schedule = Schedule::new(vec![Duration::from_millis(20); 32]).unwrap()
     });
     worker.endpoint("demo", &receiver).await;
@@ -255,10 +101,9 @@ async fn a_failing_card_waits_in_order_while_others_and_other_companies_go_on() 
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_crash_neither_loses_nor_reorders() {
-    let (dir, events, mut receiver) = (tempfile::tempdir().unwrap(), Events::new(), Receiver::start().await);
-    let worker = Worker::start(&events, dir.path(), |_| {});
+pub(crate) async fn a_crash_neither_loses_nor_reorders<P: Place>() {
+    let (dir, events, mut receiver) = (P::new().await, Events::new(), Receiver::start().await);
+    let worker = Worker::start(&events, &dir, |_| {});
     worker.endpoint("demo", &receiver).await;
     // Given a receiver that fails every third request, and is away at times
     receiver.answers(|_, before| if before % 3 == 2 { 503 } else { 200 });
@@ -275,7 +120,7 @@ async fn a_crash_neither_loses_nor_reorders() {
         worker.crash().await;
         events.happen("demo", 1);
         receiver.comes_up().await;
-        worker = Worker::start(&events, dir.path(), |_| {});
+        worker = Worker::start(&events, &dir, |_| {});
     }
     // Then all came, of each card in order
     let got = receiver.accepts(30).await;
@@ -293,13 +138,12 @@ async fn a_crash_neither_loses_nor_reorders() {
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn after_the_last_try_a_dead_letter_lets_its_card_go_on_until_ops_deal_with_it() {
-    let (dir, events, receiver) = (tempfile::tempdir().unwrap(), Events::new(), Receiver::start().await);
+pub(crate) async fn after_the_last_try_a_dead_letter_lets_its_card_go_on_until_ops_deal_with_it<P: Place>() {
+    let (dir, events, receiver) = (P::new().await, Events::new(), Receiver::start().await);
     receiver
         .answers(|got, _| if got.body.ends_with(r#""at":2}"#) || got.body.ends_with(r#""at":3}"#) { 500 } else { 200 });
     let set = |options: &mut Options| options.schedule = Schedule::new(vec![Duration::from_millis(1); 3]).unwrap();
-    let worker = Worker::start(&events, dir.path(), set);
+    let worker = Worker::start(&events, &dir, set);
     worker.endpoint("demo", &receiver).await;
     for _ in 0..3 {
         events.happen("demo", 1);
@@ -313,7 +157,7 @@ async fn after_the_last_try_a_dead_letter_lets_its_card_go_on_until_ops_deal_wit
     assert_eq!((letters[0].state, letters[0].tries, letters[0].error.as_str()), ("dead", 3, "it answered 500"));
     // And they outlive a restart
     worker.stop().await;
-    let worker = Worker::start(&events, dir.path(), set);
+    let worker = Worker::start(&events, &dir, set);
     assert_eq!(worker.desk.letters().await.unwrap(), letters);
     // When one is retried, it arrives; when the other is dropped, it is gone
     receiver.answers(|_, _| 200);
@@ -325,11 +169,10 @@ async fn after_the_last_try_a_dead_letter_lets_its_card_go_on_until_ops_deal_wit
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_receiver_that_is_gone_gets_nothing_until_it_is_enabled_again_and_then_all() {
-    let (dir, events, receiver) = (tempfile::tempdir().unwrap(), Events::new(), Receiver::start().await);
+pub(crate) async fn a_receiver_that_is_gone_gets_nothing_until_it_is_enabled_again_and_then_all<P: Place>() {
+    let (dir, events, receiver) = (P::new().await, Events::new(), Receiver::start().await);
     receiver.answers(|_, _| 410);
-    let worker = Worker::start(&events, dir.path(), |_| {});
+    let worker = Worker::start(&events, &dir, |_| {});
     worker.endpoint("demo", &receiver).await;
     events.happen("demo", 1);
     worker.until("gone", |shown| shown.state == State::Gone).await;
@@ -340,7 +183,7 @@ async fn a_receiver_that_is_gone_gets_nothing_until_it_is_enabled_again_and_then
     assert!(matches!(worker.desk.resend(first).await, Err(Error::Disabled(_))));
     // A restart does not change that
     worker.stop().await;
-    let worker = Worker::start(&events, dir.path(), |_| {});
+    let worker = Worker::start(&events, &dir, |_| {});
     worker.until("still gone", |shown| shown.state == State::Gone).await;
     assert_eq!(receiver.got().len(), 1);
     worker.endpoint("demo", &receiver).await;
@@ -349,10 +192,9 @@ async fn a_receiver_that_is_gone_gets_nothing_until_it_is_enabled_again_and_then
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_sent_can_be_sent_again_one_or_all_from_a_position() {
-    let (dir, events, receiver) = (tempfile::tempdir().unwrap(), Events::new(), Receiver::start().await);
-    let worker = Worker::start(&events, dir.path(), |_| {});
+pub(crate) async fn what_was_sent_can_be_sent_again_one_or_all_from_a_position<P: Place>() {
+    let (dir, events, receiver) = (P::new().await, Events::new(), Receiver::start().await);
+    let worker = Worker::start(&events, &dir, |_| {});
     worker.endpoint("demo", &receiver).await;
     let positions: Vec<Position> = (0..4).map(|_| events.happen("demo", 1)).collect();
     let first = receiver.accepts(4).await;
@@ -378,15 +220,14 @@ async fn what_was_sent_can_be_sent_again_one_or_all_from_a_position() {
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_waits_is_bounded_and_needed_by_the_slowest() {
-    let (dir, events, receiver) = (tempfile::tempdir().unwrap(), Events::new(), Receiver::start().await);
+pub(crate) async fn what_waits_is_bounded_and_needed_by_the_slowest<P: Place>() {
+    let (dir, events, receiver) = (P::new().await, Events::new(), Receiver::start().await);
     receiver.answers(|_, _| 500);
     let set = |options: &mut Options| {
         options.window = 4;
         options.schedule = Schedule::new(vec![Duration::ZERO, Duration::from_secs(600)]).unwrap();
     };
-    let worker = Worker::start(&events, dir.path(), set);
+    let worker = Worker::start(&events, &dir, set);
     worker.endpoint("demo", &receiver).await;
     let first = events.happen("demo", 1);
     for card in 2..20 {
@@ -411,15 +252,14 @@ async fn what_waits_is_bounded_and_needed_by_the_slowest() {
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn inner_networks_are_refused_when_set_and_when_sent() {
-    let (dir, events, receiver) = (tempfile::tempdir().unwrap(), Events::new(), Receiver::start().await);
+pub(crate) async fn inner_networks_are_refused_when_set_and_when_sent<P: Place>() {
+    let (dir, events, receiver) = (P::new().await, Events::new(), Receiver::start().await);
     // Given an endpoint that was set while loopback was allowed
-    let worker = Worker::start(&events, dir.path(), |_| {});
+    let worker = Worker::start(&events, &dir, |_| {});
     worker.endpoint("demo", &receiver).await;
     worker.stop().await;
     // When it is allowed no more, then nothing is sent there, and no other can be set
-    let worker = Worker::start(&events, dir.path(), |options| options.allow_private = false);
+    let worker = Worker::start(&events, &dir, |options| options.allow_private = false);
     events.happen("demo", 1);
     worker.until("refused", |shown| shown.failed.as_ref().is_some_and(|(why, _)| why.contains("not allowed"))).await;
     for url in ["http://127.0.0.1:1", "http://169.254.169.254", "http://[::1]", "http://localhost"] {
