@@ -261,9 +261,7 @@ impl Bucket {
             queue::Error::Unreachable { doing, source } => {
                 Error::Unreachable { bucket: self.name.to_string(), doing, source }
             }
-            queue::Error::Refused { doing, reason } => {
-                Error::Refused { bucket: self.name.to_string(), doing, reason }
-            }
+            queue::Error::Refused { doing, reason } => Error::Refused { bucket: self.name.to_string(), doing, reason },
             other => self.refused("a request", &other.to_string()),
         }
     }

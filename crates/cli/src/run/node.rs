@@ -28,8 +28,7 @@ pub(crate) struct Node {
 impl Node {
     /// Takes the directory for these roles. A data directory of `florin serve` is refused: what it holds is another ledger's.
     pub(crate) fn lock(config: &Config, roles: &Roles) -> Result<Self, Failure> {
-        let writes =
-            roles.follows() || [Role::Processor, Role::IssuerSandbox].iter().any(|role| roles.has(*role));
+        let writes = roles.follows() || [Role::Processor, Role::IssuerSandbox].iter().any(|role| roles.has(*role));
         Self::at(&config.serve.data, writes)
     }
 

@@ -68,7 +68,8 @@ pub(super) async fn open(
     }
     let mut outbound = None;
     if [Role::Webhooks, Role::Mail, Role::Ops].iter().any(|role| roles.has(*role)) {
-        outbound = Some(Outbound::open_shared(config, client.clone(), &journal, &node.master_key(config, false)?).await?);
+        outbound =
+            Some(Outbound::open_shared(config, client.clone(), &journal, &node.master_key(config, false)?).await?);
     }
     let mut views = None;
     if roles.follows() {

@@ -131,9 +131,9 @@ impl Outbound {
         let Store::Shared(store) = &self.webhooks else { return own };
         let (desk, inbox) = Desk::open();
         let (options, store, stop) = (self.options(config), store.anew(), workers.told());
-        workers.spawn(async move {
-            Webhooks::attend(source, store, options, inbox, stop).await.map_err(causes::webhooks)
-        });
+        workers.spawn(
+            async move { Webhooks::attend(source, store, options, inbox, stop).await.map_err(causes::webhooks) },
+        );
         let (outbox, stop) = (self.outbox.clone(), workers.told());
         workers.spawn(async move {
             let look = async {

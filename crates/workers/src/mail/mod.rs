@@ -14,8 +14,8 @@
 
 mod follow;
 mod outbox;
-mod shared;
 mod sender;
+mod shared;
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -32,7 +32,8 @@ impl Shared {
     pub(super) async fn reached(&self) -> Result<Vec<(u16, Checkpoint)>, Error> {
         // Looked at beside the writes: what those know must not change.
         let rows = self.0.anew().load("reading positions", "reached.").await?;
-        let position = |(key, bytes): (String, Vec<u8>)| Some((key.strip_prefix("reached.")?.parse().ok()?, checkpoint(&bytes)?));
+        let position =
+            |(key, bytes): (String, Vec<u8>)| Some((key.strip_prefix("reached.")?.parse().ok()?, checkpoint(&bytes)?));
         rows.into_iter().map(|row| position(row).ok_or_else(|| damaged("a position"))).collect()
     }
 

@@ -90,9 +90,10 @@ impl Shared {
     pub(super) async fn begin(&self, company: &str, at: Vec<(u16, Cursor)>) -> Result<(), Error> {
         let begun = self.cursors().await?;
         let has = |partition: u16| begun.iter().any(|(of, name, _)| *of == partition && name == company);
-        let changes = at.into_iter().filter(|(partition, _)| !has(*partition)).map(|(partition, cursor)| {
-            Change::Cursor { partition, company: company.to_owned(), cursor }
-        });
+        let changes = at
+            .into_iter()
+            .filter(|(partition, _)| !has(*partition))
+            .map(|(partition, cursor)| Change::Cursor { partition, company: company.to_owned(), cursor });
         self.write(changes.collect(), true).await
     }
 

@@ -13,7 +13,7 @@ use super::world::{Events, LEDGER, Place, Worker, bodies, of_card, order, secret
 /// Every story as a test of its own.
 macro_rules! stories {
     ($place:ty) => {
-        $crate::stories::stories!($place: 
+        $crate::stories::stories!($place:
             what_happens_is_told_signed_and_in_order_from_when_the_endpoint_is_set
             a_failing_card_waits_in_order_while_others_and_other_companies_go_on
             a_crash_neither_loses_nor_reorders

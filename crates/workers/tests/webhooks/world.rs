@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::receiver::{Got, Receiver};
 use florin_engine::ids::{AccountId, CardId, Position};
 use florin_journal::{Hash, LedgerId, testing::NatsServer};
 use florin_workers::Webhooks;
@@ -12,7 +13,6 @@ use florin_workers::queue::Checkpoint;
 use florin_workers::webhooks::{
     Desk, Due, Embedded, Error, Kind, Mark, Options, Order, Reached, Schedule, Seal, Secret, Shared, Source, Store,
 };
-use super::receiver::{Got, Receiver};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -66,7 +66,11 @@ impl Source for Events {
     }
 
     fn due_after(&self, partition: u16, company: &str, after: Mark, max: usize) -> Result<Vec<Due>, Error> {
-        Ok(self.find(company, |due| due.account.partition() == partition && due.mark > after).into_iter().take(max).collect())
+        Ok(self
+            .find(company, |due| due.account.partition() == partition && due.mark > after)
+            .into_iter()
+            .take(max)
+            .collect())
     }
 
     fn due(&self, _: u16, company: &str, mark: Mark) -> Result<Option<Due>, Error> {
@@ -256,4 +260,3 @@ pub(crate) fn of_card(got: &[Got], card: u8) -> Vec<String> {
     let start = format!(r#"{{"card":{card},"#);
     bodies(got).into_iter().filter(|body| body.starts_with(&start)).collect()
 }
-
