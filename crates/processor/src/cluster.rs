@@ -3,7 +3,9 @@
 //! A partition gained is recovered, claimed (with a live lease only), run and served. One that is lost, or in doubt, is no
 //! longer served: what was taken is answered or told that it moves, the state is dropped, the lease is let go. If its loop
 //! ends by itself, because another writer claimed it or the journal could not be written, the state is dropped too and the
-//! partition is started anew, with growing pauses, while the lease lives: the process goes on.
+//! partition is started anew, with growing pauses, while the lease lives: the process goes on. One that cannot be run here,
+//! as its start failed thrice or this binary lacks its rules, is sat out for some leases, so that another process has it; it
+//! is tried on here as long as there is none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -15,7 +17,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::placement::{self, Lease, Placement};
 use crate::service::{self, Serving};
 use crate::shared::{self, Shared};
-use crate::{Processor, processor};
+use crate::{Processor, processor, recovery};
 
 /// The group in which processors share the partitions.
 pub const GROUP: &str = "processor";
@@ -28,6 +30,9 @@ const FETCH: Duration = Duration::from_mins(1);
 
 /// How often a new snapshot is looked for.
 const PUBLISH: Duration = Duration::from_secs(5);
+
+/// Starts that may fail before the partition is left to others.
+const FAILED_MAX: u32 = 3;
 
 /// How long a partition must have run for the pause to begin short again.
 const GOOD: Duration = Duration::from_secs(30);
@@ -176,7 +181,7 @@ async fn own<P: Provider>(
     lease: Lease,
     mut stopped: watch::Receiver<bool>,
 ) -> u16 {
-    let mut pause = PAUSE.0;
+    let (mut pause, mut failed) = (PAUSE.0, 0);
     while !*stopped.borrow() {
         let begun = Instant::now();
         let ran = once(&provider, &client, &name, partition, &options, &lease, &mut stopped).await;
@@ -185,15 +190,28 @@ async fn own<P: Provider>(
             Err(error) => {
                 let reason = crate::error::chain(&error);
                 tracing::warn!(partition, reason, "a partition has stopped here: it is started anew while it is held");
+                let good = begun.elapsed() > GOOD;
+                (pause, failed) = if good { (PAUSE.0, 1) } else { ((pause * 2).min(PAUSE.1), failed + 1) };
+                if failed >= FAILED_MAX || hopeless(&error) {
+                    failed = 0;
+                    tracing::error!(partition, reason, "a partition cannot be run here: others are to have it");
+                    metrics::counter!("florin_partitions_sat_out_total", "partition" => partition.to_string())
+                        .increment(1);
+                    lease.sit_out();
+                }
             }
         }
-        pause = if begun.elapsed() > GOOD { PAUSE.0 } else { (pause * 2).min(PAUSE.1) };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = stopped.wait_for(|stop| *stop) => {}
         }
     }
     partition
+}
+
+/// Whether no further start in this process can go better.
+fn hopeless(ended: &Ended) -> bool {
+    matches!(ended, Ended::Processor(processor::Error::Recovery(recovery::Error::Rules { .. })))
 }
 
 /// Runs a partition once: `Ok` when told to stop.

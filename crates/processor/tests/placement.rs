@@ -51,6 +51,26 @@ async fn who_joins_gets_a_share_and_who_leaves_gives_it_back(server: NatsServer)
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_run_goes_to_another_and_stays_if_there_is_none() {
+    // Given a member that cannot run one of its slots, alone,
+    let server = NatsServer::start().await;
+    let first = join(&server, 4).await;
+    until(&[&first], 4, "alone", || held(&first).len() == 4).await;
+    first.lease(3).sit_out();
+    // when another joins,
+    let second = join(&server, 4).await;
+    let both = [&first, &second];
+    // then that one has it, and as many as the first.
+    until(&both, 4, "two", || held(&second).contains(&3) && held(&first).len() == 2 && held(&second).len() == 2).await;
+    // What the other cannot run either is shared as ever.
+    second.lease(3).sit_out();
+    until(&both, 4, "neither", || held(&first).len() == 2 && held(&second).len() == 2).await;
+    // And where the other leaves, all is held again.
+    second.leave().await;
+    until(&[&first], 4, "alone again", || held(&first).len() == 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn shares_are_even() {
     who_joins_gets_a_share_and_who_leaves_gives_it_back(NatsServer::start().await).await;
 }

@@ -1,5 +1,7 @@
 //! The keys and values of the bucket, as text.
 
+use std::collections::BTreeSet;
+
 use super::MEMBERS_MAX;
 
 /// A key of one group.
@@ -29,9 +31,16 @@ impl Key {
     }
 }
 
-/// The value of a member's key.
-pub(super) fn beat(id: &str, beat: u64, label: &str) -> String {
-    format!("{id} {beat} {label}")
+/// The value of a member's key; `out`: the slots that it sits out.
+pub(super) fn beat(id: &str, beat: u64, label: &str, out: &BTreeSet<u16>) -> String {
+    let out: Vec<String> = out.iter().map(u16::to_string).collect();
+    let out = if out.is_empty() { String::new() } else { format!(" {}", out.join(",")) };
+    format!("{id} {beat} {label}{out}")
+}
+
+/// The slots that a member's value says it sits out.
+pub(super) fn out(value: &str) -> BTreeSet<u16> {
+    value.split(' ').nth(3).into_iter().flat_map(|out| out.split(',')).filter_map(|slot| slot.parse().ok()).collect()
 }
 
 /// The id that a value begins with.
@@ -61,9 +70,26 @@ mod tests {
     }
 
     #[test]
+    fn a_member_says_which_slots_it_sits_out() {
+        let none = BTreeSet::new();
+        assert_eq!(beat("abc", 7, "host:12", &none), "abc 7 host:12");
+        for label in ["host:12", ""] {
+            let value = beat("abc", 7, label, &[3, 12].into());
+            assert_eq!(value, format!("abc 7 {label} 3,12"));
+            assert_eq!(
+                (out(&value), id(value.as_bytes()), beat_of(value.as_bytes())),
+                ([3, 12].into(), "abc".into(), Some(7))
+            );
+        }
+        for value in ["abc", "abc 7 host", "abc 7 host x,-1"] {
+            assert_eq!(out(value), none, "{value}");
+        }
+    }
+
+    #[test]
     fn a_value_begins_with_the_id() {
-        assert_eq!(id(beat("abc", 7, "host:12").as_bytes()), "abc");
-        assert_eq!(beat_of(beat("abc", 7, "host:12").as_bytes()), Some(7));
+        assert_eq!(id(beat("abc", 7, "host:12", &BTreeSet::new()).as_bytes()), "abc");
+        assert_eq!(beat_of(beat("abc", 7, "host:12", &BTreeSet::new()).as_bytes()), Some(7));
         assert_eq!(beat_of(b"abc"), None);
         assert_eq!(id(b"abc"), "abc");
         assert_eq!(id(&[0xFF, b' ']), "\u{FFFD}");

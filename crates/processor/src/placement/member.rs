@@ -13,7 +13,7 @@ use tokio::time::{sleep_until, timeout};
 
 use super::keys::{self, Key};
 use super::view::View;
-use super::{Belief, MEMBERS_MAX, Order, Settings};
+use super::{Belief, MEMBERS_MAX, Order, SAT_OUT, Settings};
 
 /// Beats remembered until the watch has shown them.
 const BEATS_MAX: usize = 64;
@@ -47,6 +47,8 @@ pub(super) struct Member {
     releasing: BTreeMap<u16, Instant>,
     /// Slots that were ever told to be held, and not released since: nobody runs another.
     lent: BTreeSet<u16>,
+    /// Slots that cannot be run here, and until when others are to have them.
+    out: BTreeMap<u16, Instant>,
     leaving: Option<Leaving>,
     turned: Instant,
 }
@@ -95,6 +97,7 @@ impl Member {
             next_watch: now,
             releasing: BTreeMap::new(),
             lent: BTreeSet::new(),
+            out: BTreeMap::new(),
             leaving: None,
             turned: now,
         }
@@ -113,6 +116,11 @@ impl Member {
                         *until = Instant::now();
                         self.lent.remove(&slot);
                     }
+                }
+                Woken::Order(Some(Order::SitOut(slot))) => {
+                    // Others learn of it by a beat.
+                    self.next_beat = Instant::now();
+                    self.out.insert(slot, self.next_beat + SAT_OUT * self.settings.ttl);
                 }
                 Woken::Order(None) => return,
                 Woken::Told(entry) => self.told(entry),
@@ -176,17 +184,18 @@ impl Member {
         };
         let now = Instant::now();
         if let Some(key) = Key::parse(&entry.key, &self.settings.group) {
-            let id = (entry.operation == Operation::Put).then(|| keys::id(&entry.value));
+            let value = String::from_utf8_lossy(&entry.value);
+            let value = (entry.operation == Operation::Put).then_some(&*value);
             if let (Key::Member(_), Some(beat)) = (key, keys::beat_of(&entry.value))
-                && id.as_ref() == Some(&self.id)
+                && value.is_some_and(|value| keys::id(value.as_bytes()) == self.id)
             {
                 self.believe(beat);
                 self.unseen.retain(|(unseen, _)| *unseen > beat);
             }
             if self.filling.current {
-                self.view.told(key, id, entry.revision, now);
+                self.view.told(key, value, entry.revision, now);
             } else {
-                self.filling.told(key, id, entry.revision, now);
+                self.filling.told(key, value, entry.revision, now);
             }
         }
         if !self.filling.current && entry.delta == 0 {
@@ -282,7 +291,9 @@ impl Member {
             self.sent.pop_front();
         }
         self.sent.push_back((self.beat, now));
-        let value = keys::beat(&self.id, self.beat, &label(&self.settings.label));
+        self.out.retain(|_, until| *until > now);
+        let out = self.out.keys().copied().collect();
+        let value = keys::beat(&self.id, self.beat, &label(&self.settings.label), &out);
         if self.change(Key::Member(place), Some(value)).await {
             self.believe(self.beat);
             self.place = Some(place);
@@ -299,21 +310,20 @@ impl Member {
     async fn change(&mut self, key: Key, value: Option<String>) -> bool {
         let text = key.text(&self.settings.group);
         let expected = self.view.revision(key);
-        let id = value.as_deref().map(|value| keys::id(value.as_bytes()));
         let patience = self.settings.ttl / 8;
         let changed = match value {
-            Some(value) => timeout(patience, self.store.update(text, value.into(), expected))
+            Some(value) => timeout(patience, self.store.update(text, value.clone().into(), expected))
                 .await
                 .map_err(|_| "no answer".to_owned())
-                .and_then(|changed| changed.map(Some).map_err(|error| error.to_string())),
+                .and_then(|changed| changed.map(|revision| Some((revision, value))).map_err(|error| error.to_string())),
             None => timeout(patience, self.store.delete_expect_revision(text, Some(expected)))
                 .await
                 .map_err(|_| "no answer".to_owned())
                 .and_then(|deleted| deleted.map(|()| None).map_err(|error| error.to_string())),
         };
         match changed {
-            Ok(Some(revision)) => {
-                self.view.told(key, id, revision, Instant::now());
+            Ok(Some((revision, value))) => {
+                self.view.told(key, Some(&value), revision, Instant::now());
                 true
             }
             // Which revision the deletion has, only the watch tells.

@@ -4,7 +4,8 @@
 //! Placement only says who should try; the journal decides who may write. Bucket `FLORIN_<ledger>_PLACEMENT`, keys:
 //!
 //! ```text
-//! <group>.member.<place>   a member: its id, a space, its beat (a counter), a space, its label; written again at every beat
+//! <group>.member.<place>   a member: its id, a space, its beat (a counter), a space, its label, and, if it sits any out, a
+//!                          space and those slots with commas between them; written again at every beat
 //! <group>.slot.<n>         a slot: the id of the member that holds it; deleted when it is let go
 //! <group>.watched          nothing: so that every watch has something to show
 //! ```
@@ -22,7 +23,8 @@
 //! revision seen expected, so that one of several takers gets it.
 //!
 //! *Shares.* Every member computes the same shares from the same keys ([`share`]): who has too many lets some go, who
-//! has too few takes them when they are free. Everything is read through one watch of the bucket, which is in order; a
+//! has too few takes them when they are free. A slot that a member says it sits out, as it cannot run it, is another's
+//! share, unless all say so. Everything is read through one watch of the bucket, which is in order; a
 //! member that does not see its own beats come back asks for a new watch.
 //!
 //! Works with servers from 2.9 on.
@@ -46,6 +48,9 @@ use self::member::Member;
 
 /// The lease that production uses.
 pub const TTL: Duration = Duration::from_secs(5);
+
+/// Leases for which a slot is sat out.
+const SAT_OUT: u32 = 12;
 
 /// Most members of a group.
 pub const MEMBERS_MAX: u16 = 256;
@@ -123,6 +128,7 @@ pub struct Placement {
 /// What is asked of the member's task.
 enum Order {
     Released(u16),
+    SitOut(u16),
     Leave(oneshot::Sender<()>),
 }
 
@@ -173,7 +179,7 @@ impl Placement {
 
     /// Something to ask [`holds`](Self::holds) of from elsewhere.
     pub fn lease(&self, slot: u16) -> Lease {
-        Lease { slot, held: self.held.clone(), belief: self.belief.clone() }
+        Lease { slot, held: self.held.clone(), belief: self.belief.clone(), orders: self.orders.clone() }
     }
 
     /// With [`Settings::confirmed`]: the slot, which has left [`held`](Self::held), is no longer run here and may go to
@@ -220,9 +226,17 @@ pub struct Lease {
     slot: u16,
     held: watch::Receiver<BTreeSet<u16>>,
     belief: Belief,
+    orders: mpsc::UnboundedSender<Order>,
 }
 
 impl Lease {
+    /// The slot cannot be run here: for twelve leases it is another's, if there is another who does not say so too. Until
+    /// somebody else can have it, it stays held.
+    pub fn sit_out(&self) {
+        // A member that has ended holds nothing.
+        let _ = self.orders.send(Order::SitOut(self.slot));
+    }
+
     /// As [`Placement::holds`].
     pub fn lives(&self) -> bool {
         self.belief.lives() && self.held.borrow().contains(&self.slot)

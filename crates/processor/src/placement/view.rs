@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::keys::Key;
+use super::keys::{self, Key};
 use super::share::share;
 
 /// A member as seen from here.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) id: String,
+    /// The slots that it sits out.
+    pub(super) out: BTreeSet<u16>,
     pub(super) revision: u64,
     /// When this revision was seen first.
     pub(super) at: Instant,
@@ -35,14 +37,18 @@ pub(super) struct View {
 
 impl View {
     /// A key has this value at this revision; `None`: it is deleted. Old news is not taken.
-    pub(super) fn told(&mut self, key: Key, id: Option<String>, revision: u64, now: Instant) {
+    pub(super) fn told(&mut self, key: Key, value: Option<&str>, revision: u64, now: Instant) {
         if self.revision(key) >= revision {
             return;
         }
         self.gone.remove(&place(key));
-        match (key, id) {
-            (Key::Member(at), Some(id)) => drop(self.members.insert(at, Seen { id, revision, at: now })),
-            (Key::Slot(slot), Some(id)) => drop(self.slots.insert(slot, Holding { id, revision })),
+        let id = |value: &str| keys::id(value.as_bytes());
+        match (key, value) {
+            (Key::Member(at), Some(value)) => {
+                let seen = Seen { id: id(value), out: keys::out(value), revision, at: now };
+                self.members.insert(at, seen);
+            }
+            (Key::Slot(slot), Some(value)) => drop(self.slots.insert(slot, Holding { id: id(value), revision })),
             (key, None) => {
                 match key {
                     Key::Member(at) => drop(self.members.remove(&at)),
@@ -73,13 +79,14 @@ impl View {
         }
         let all = |view: &Self| {
             let slots = view.slots.iter().map(|(slot, held)| (Key::Slot(*slot), held.id.clone(), held.revision));
-            let members = view.members.iter().map(|(at, seen)| (Key::Member(*at), seen.id.clone(), seen.revision));
+            let value = |seen: &Seen| keys::beat(&seen.id, 0, "", &seen.out);
+            let members = view.members.iter().map(|(at, seen)| (Key::Member(*at), value(seen), seen.revision));
             slots.chain(members).collect::<Vec<_>>()
         };
         let gone = self.gone.values().copied();
         let newest = all(&self).iter().map(|(_, _, revision)| *revision).chain(gone).max().unwrap_or(0);
-        for (key, id, revision) in all(before).into_iter().filter(|(_, _, revision)| *revision > newest) {
-            self.told(key, Some(id), revision, Instant::now());
+        for (key, value, revision) in all(before).into_iter().filter(|(_, _, revision)| *revision > newest) {
+            self.told(key, Some(&value), revision, Instant::now());
         }
         self
     }
@@ -122,7 +129,8 @@ impl View {
 
     fn shares(&self, slots: u16) -> BTreeMap<u16, String> {
         let held = self.slots.iter().map(|(slot, held)| (*slot, held.id.clone())).collect();
-        share(&self.ids(), slots, &held)
+        let out = self.members.values().map(|seen| (seen.id.clone(), seen.out.clone())).collect();
+        share(&self.ids(), slots, &held, &out)
     }
 
     /// The first place that no member has.
@@ -143,7 +151,7 @@ mod tests {
     use super::*;
 
     fn told(view: &mut View, key: Key, id: &str, revision: u64) {
-        view.told(key, (!id.is_empty()).then(|| id.to_owned()), revision, Instant::now());
+        view.told(key, (!id.is_empty()).then_some(id), revision, Instant::now());
     }
 
     #[test]
@@ -173,6 +181,20 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_that_its_holder_sits_out_is_let_go_and_taken_by_another() {
+        let mut view = View::default();
+        told(&mut view, Key::Member(0), "a", 1);
+        told(&mut view, Key::Slot(0), "a", 2);
+        told(&mut view, Key::Member(0), "a 2 host 0", 3);
+        // Nobody else could take it: it stays.
+        assert_eq!(view.to_let_go("a", 1), [0_u16; 0]);
+        told(&mut view, Key::Member(1), "b 1 host", 4);
+        assert_eq!((view.to_let_go("a", 1), view.to_take("b", 1)), (vec![0], vec![]));
+        told(&mut view, Key::Slot(0), "", 5);
+        assert_eq!((view.to_take("a", 1), view.to_take("b", 1)), (vec![], vec![0]));
+    }
+
+    #[test]
     fn old_news_changes_nothing() {
         let mut view = View::default();
         told(&mut view, Key::Slot(0), "a", 5);
@@ -184,24 +206,24 @@ mod tests {
     #[test]
     fn a_member_is_dead_when_it_stood_still_for_a_lease_as_seen_from_here() {
         let (mut view, then, ttl) = (View::default(), Instant::now(), Duration::from_secs(5));
-        view.told(Key::Member(0), Some("a".into()), 1, then);
+        view.told(Key::Member(0), Some("a"), 1, then);
         assert!(view.dead("b", ttl, then + ttl).is_none());
         assert_eq!(view.dead("b", ttl, then + ttl + Duration::from_millis(1)).unwrap().1.revision, 1);
         // Never oneself: that is told by one's own beats.
         assert!(view.dead("a", ttl, then + 2 * ttl).is_none());
         // A beat makes it young again.
-        view.told(Key::Member(0), Some("a".into()), 2, then + ttl);
+        view.told(Key::Member(0), Some("a"), 2, then + ttl);
         assert!(view.dead("b", ttl, then + 2 * ttl).is_none());
     }
 
     #[test]
     fn a_new_watch_keeps_ages_and_what_is_newer_than_it() {
         let (mut before, then, ttl) = (View::default(), Instant::now(), Duration::from_secs(5));
-        before.told(Key::Member(0), Some("a".into()), 1, then);
-        before.told(Key::Slot(0), Some("a".into()), 3, then);
+        before.told(Key::Member(0), Some("a"), 1, then);
+        before.told(Key::Slot(0), Some("a"), 3, then);
         // A watch that began before the slot was taken tells of the member only.
         let mut told = View::default();
-        told.told(Key::Member(0), Some("a".into()), 1, then + ttl);
+        told.told(Key::Member(0), Some("a"), 1, then + ttl);
         let now = told.after(&before);
         assert_eq!(now.held_by("a").len(), 1);
         assert!(now.dead("b", ttl, then + 2 * ttl).is_some(), "it stood still under both watches");
