@@ -169,6 +169,15 @@ async fn a_server_that_stays_away_is_told_in_bounded_time_and_with_advice() {
     world.server.kill();
     let error = timeout(PATIENCE, queue.enqueue(vec![item(1, 2)], None)).await.unwrap().unwrap_err();
     assert!(error.is_passing() && error.to_string().contains("are the NATS servers up"), "{error}");
+    // And what was told to be undone is not done behind one's back once the server is there again.
+    world.server.restart().await;
+    let adding = async {
+        while queue.enqueue(vec![item(2, 2)], None).await.is_err() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, adding).await.unwrap();
+    assert_eq!(queue.depth().await.unwrap().waiting, 1);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use async_nats::connection::State;
 use async_nats::{Client, HeaderMap, Message, Request, RequestErrorKind, StatusCode};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::StreamExt;
@@ -65,10 +66,13 @@ struct Refused {
     description: String,
 }
 
+/// Why nothing is known of a try.
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
 /// What became of one try.
 enum Tried<T> {
     Done(T),
-    Again(Box<dyn std::error::Error + Send + Sync>),
+    Again(Fault),
 }
 
 #[derive(Clone)]
@@ -102,18 +106,28 @@ impl Broker {
         }
     }
 
+    /// Hands something to the connection, in bounded time. While it is away, what it is given would wait there and be sent
+    /// once it is back: long after who asked was told to come again.
+    async fn handed<T, E>(&self, handing: impl Future<Output = Result<T, E>>) -> Result<Result<T, E>, Fault> {
+        if self.client.connection_state() != State::Connected {
+            return Err("no server can be reached".into());
+        }
+        tokio::time::timeout(TRY, handing).await.map_err(Into::into)
+    }
+
     /// One request that is answered in JSON.
     async fn ask(&self, subject: &str, headers: Option<HeaderMap>, body: &[u8]) -> Tried<Result<Value, Refused>> {
         let mut request = Request::new().payload(body.to_vec().into()).timeout(Some(TRY));
         if let Some(headers) = headers {
             request = request.headers(headers);
         }
-        let answer = match self.client.send_request(subject.to_owned(), request).await {
-            Ok(answer) => answer,
-            Err(error) if error.kind() == RequestErrorKind::NoResponders => {
+        let answer = match self.handed(self.client.send_request(subject.to_owned(), request)).await {
+            Err(away) => return Tried::Again(away),
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => {
                 return Tried::Done(Err(Refused { number: NOWHERE, description: "nobody answers".into() }));
             }
-            Err(error) => return Tried::Again(Box::new(error)),
+            Ok(Err(error)) => return Tried::Again(Box::new(error)),
         };
         let value: Value = match serde_json::from_slice(&answer.payload) {
             Ok(value) => value,
@@ -226,13 +240,13 @@ impl Broker {
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}");
         let nanos = u64::try_from(expires.as_nanos()).unwrap_or(u64::MAX);
         let body = json!({ "batch": 1, "expires": nanos }).to_string();
-        let unreachable =
-            |source: Box<dyn std::error::Error + Send + Sync>| Error::Unreachable { doing: "taking an item", source };
+        let unreachable = |source: Fault| Error::Unreachable { doing: "taking an item", source };
         // An inbox of its own: a delivery comes under the item's subject, not the inbox's.
         let inbox = self.client.new_inbox();
-        let mut answers = self.client.subscribe(inbox.clone()).await.map_err(|error| unreachable(Box::new(error)))?;
-        let asked = self.client.publish_with_reply(subject, inbox, body.into()).await;
-        asked.map_err(|error| unreachable(Box::new(error)))?;
+        let answers = self.handed(self.client.subscribe(inbox.clone())).await.map_err(unreachable)?;
+        let mut answers = answers.map_err(|error| unreachable(Box::new(error)))?;
+        let asked = self.handed(self.client.publish_with_reply(subject, inbox, body.into())).await;
+        asked.map_err(unreachable)?.map_err(|error| unreachable(Box::new(error)))?;
         match tokio::time::timeout(expires + GRACE, answers.next()).await {
             Ok(Some(message)) => match message.status {
                 None | Some(StatusCode::OK) => Ok(Pulled::Message(Box::new(message))),
@@ -249,9 +263,10 @@ impl Broker {
     pub(crate) async fn tell(&self, doing: &'static str, reply: &str, word: &str) -> Result<(), Error> {
         self.persist(doing, || async {
             let request = Request::new().payload(word.to_owned().into()).timeout(Some(TRY));
-            match self.client.send_request(reply.to_owned(), request).await {
-                Ok(_) => Tried::Done(()),
-                Err(error) => Tried::Again(Box::new(error)),
+            match self.handed(self.client.send_request(reply.to_owned(), request)).await {
+                Ok(Ok(_)) => Tried::Done(()),
+                Ok(Err(error)) => Tried::Again(Box::new(error)),
+                Err(away) => Tried::Again(away),
             }
         })
         .await
