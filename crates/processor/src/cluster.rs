@@ -75,6 +75,12 @@ enum Ended {
     Processor(#[from] processor::Error),
     #[error(transparent)]
     Service(#[from] service::Error),
+    #[error("it ended by itself after {ran:?}")]
+    Ran {
+        ran: Duration,
+        #[source]
+        source: processor::Error,
+    },
 }
 
 impl Owner {
@@ -183,14 +189,13 @@ async fn own<P: Provider>(
 ) -> u16 {
     let (mut pause, mut failed) = (PAUSE.0, 0);
     while !*stopped.borrow() {
-        let begun = Instant::now();
         let ran = once(&provider, &client, &name, partition, &options, &lease, &mut stopped).await;
         match ran {
             Ok(()) => continue,
             Err(error) => {
                 let reason = crate::error::chain(&error);
                 tracing::warn!(partition, reason, "a partition has stopped here: it is started anew while it is held");
-                let good = begun.elapsed() > GOOD;
+                let good = matches!(error, Ended::Ran { ran, .. } if ran > GOOD);
                 (pause, failed) = if good { (PAUSE.0, 1) } else { ((pause * 2).min(PAUSE.1), failed + 1) };
                 if failed >= FAILED_MAX || hopeless(&error) {
                     failed = 0;
@@ -244,6 +249,7 @@ async fn once<P: Provider>(
         }
     };
     tracing::info!(partition, "a partition is run here");
+    let begun = Instant::now();
     let failed = tokio::select! {
         failed = running.failed() => Some(failed),
         _ = stopped.wait_for(|stop| *stop) => None,
@@ -251,8 +257,8 @@ async fn once<P: Provider>(
     };
     serving.stop().await;
     let ended = running.stop().await;
-    if let Some(failed) = failed {
-        return Err(failed.into());
+    if let Some(source) = failed {
+        return Err(Ended::Ran { ran: begun.elapsed(), source });
     }
     tracing::info!(partition, "a partition is no longer run here");
     Ok(ended?)
