@@ -54,16 +54,11 @@ pub(super) async fn invoice(call: Call, body: Body) -> Answer {
     let (kind, country) = call.kind_and_country()?;
     let body = call.body(body).await?;
     let fields = Fields::parse(&body)?;
-    let token = fields.text("token_address")?;
-    if !pattern::is_address(&token) {
-        return Err(fields.fault("token_address", Fault::Form("0x and 40 hex digits")).into());
-    }
-    let courier = match kind {
-        CardKind::Virtual => String::new(),
-        CardKind::Physical => provider(fields.text("delivery_provider")?)?.into_owned(),
-    };
-    let key = call.key()?;
     let policy = call.policy()?;
+    // Whether there are fees comes before what is wrong with the fields: nobody mends a body for fees that are not taken.
+    let (token, courier) =
+        wanted(&fields, kind).or_else(|failure| order_fee(&policy, kind, country).and(Err(failure)))?;
+    let key = call.key()?;
     let Some(asset) = by_address(&policy, &token).map(|asset| asset.code) else {
         order_fee(&policy, kind, country)?;
         return Err(Told::unknown("token_address").into());
@@ -86,6 +81,19 @@ pub(super) async fn invoice(call: Call, body: Body) -> Answer {
         Problem::Internal
     })?;
     Ok(sent.json(&answer))
+}
+
+/// Token address and courier, as the body has them.
+fn wanted(fields: &Fields<'_>, kind: CardKind) -> Result<(String, String), Failure> {
+    let token = fields.text("token_address")?;
+    if !pattern::is_address(&token) {
+        return Err(fields.fault("token_address", Fault::Form("0x and 40 hex digits")).into());
+    }
+    let courier = match kind {
+        CardKind::Virtual => String::new(),
+        CardKind::Physical => provider(fields.text("delivery_provider")?)?.into_owned(),
+    };
+    Ok((token.into_owned(), courier))
 }
 
 /// Which fee it is that the policy does not know.
