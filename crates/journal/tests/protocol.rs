@@ -1,5 +1,6 @@
 //! The protocol of `crates/journal/src/nats/PROTOCOL.md`, exhaustively: every order in which the messages of a few
-//! writers can reach a simulated stream, with acknowledgements lost, writers dead and publishes delayed without bound.
+//! writers can reach a simulated stream, with acknowledgements lost, writers dead, publishes delayed without bound, and
+//! somebody who is no writer putting what looks like a claim or a record exactly where it would fit.
 //!
 //! The claims, the sealing and the reader rule are the provider's own code. The stream is a list that checks expected
 //! sequences, as JetStream does.
@@ -10,7 +11,7 @@ use std::hash::{Hash as _, Hasher};
 
 use florin_journal::genesis::genesis;
 use florin_journal::nats::pipeline::{Answer, Claimed, Pipeline, claim, claimed};
-use florin_journal::nats::rule::{Rule, Verdict, Void};
+use florin_journal::nats::rule::{Origin, Rule, Verdict, Void};
 use florin_journal::{Batch, Hash, Ledger, LedgerId, Loose, PartitionId};
 
 const P: PartitionId = PartitionId(0);
@@ -28,6 +29,8 @@ enum Fault {
     StaleClaimant,
     /// A reader that takes the first record of an index it finds, whatever its term.
     FirstOfIndex,
+    /// A reader that asks nobody's signature.
+    TrustingReader,
 }
 
 /// How much happens at most.
@@ -37,6 +40,7 @@ struct Bounds {
     claims: u8,
     records: u8,
     in_flight: usize,
+    forgeries: u8,
 }
 
 #[derive(Clone)]
@@ -54,10 +58,17 @@ struct Flight {
     record: Loose,
 }
 
+/// A stored message.
+#[derive(Clone)]
+struct Stored {
+    origin: Origin,
+    record: Loose,
+}
+
 #[derive(Clone)]
 struct World {
     ledger: Ledger,
-    stream: Vec<(u64, Loose)>,
+    stream: Vec<Stored>,
     reader: Rule,
     valid: Vec<Rule>,
     writers: Vec<Role>,
@@ -66,6 +77,7 @@ struct World {
     acked: Vec<(u64, Hash)>,
     claims: u8,
     records: u8,
+    forgeries: u8,
     published: u8,
 }
 
@@ -77,6 +89,8 @@ struct Seen {
     stranded: bool,
     claim_over_closed: bool,
     settled_by_claim: bool,
+    forged: bool,
+    stranded_by_forgery: bool,
     longest: usize,
 }
 
@@ -94,25 +108,31 @@ impl World {
             acked: Vec::new(),
             claims: bounds.claims,
             records: bounds.records,
+            forgeries: bounds.forgeries,
             published: 0,
         };
-        world.store(0, first, &mut Seen::default()).expect("an empty stream");
+        world.store(Origin::Writer { expected: 0 }, first, false, &mut Seen::default()).expect("an empty stream");
         world
     }
 
     /// Appends to the stream, and has the reader judge it.
-    fn store(&mut self, expected: u64, record: Loose, seen: &mut Seen) -> Result<(), String> {
+    fn store(&mut self, origin: Origin, record: Loose, forged: bool, seen: &mut Seen) -> Result<(), String> {
         let sequence = self.stream.len() as u64 + 1;
         let before = self.reader.clone();
-        self.stream.push((expected, record.clone()));
-        match self.reader.push(sequence, Some(expected), Ok(record)) {
+        self.stream.push(Stored { origin, record: record.clone() });
+        match self.reader.push(sequence, origin, Ok(record)) {
+            Ok(Verdict::Valid(_)) if forged => return Err("what nobody signed is a record".into()),
             Ok(Verdict::Valid(record)) => {
                 let closed = before.sequence() > before.valid_sequence() && seen.stranded;
                 seen.claim_over_closed |= closed && record.term() > before.chain().term();
                 self.valid.push(self.reader.clone());
             }
             Ok(Verdict::Void(Void::Deposed { .. })) => seen.deposed = true,
-            Ok(Verdict::Void(Void::Stranded)) => seen.stranded = true,
+            Ok(Verdict::Void(Void::Stranded)) => {
+                seen.stranded = true;
+                seen.stranded_by_forgery |= self.stream[self.stream.len() - 2].origin == Origin::Unsigned;
+            }
+            Ok(Verdict::Void(Void::Unsigned)) => seen.forged = true,
             Ok(Verdict::Void(Void::Unexpected)) => return Err("a writer's message without expectation".into()),
             Err(error) => return Err(format!("message {sequence}: {error}")),
         }
@@ -141,8 +161,8 @@ impl World {
     fn tail(&self, fault: Option<Fault>) -> Rule {
         let mut tail = Rule::new(self.ledger.clone(), P);
         let missing = usize::from(fault == Some(Fault::StaleClaimant) && self.stream.len() > 1);
-        for (at, (expected, record)) in self.stream[..self.stream.len() - missing].iter().enumerate() {
-            tail.push(at as u64 + 1, Some(*expected), Ok(record.clone())).expect("judged before");
+        for (at, Stored { origin, record }) in self.stream[..self.stream.len() - missing].iter().enumerate() {
+            tail.push(at as u64 + 1, *origin, Ok(record.clone())).expect("judged before");
         }
         // Behind the missing message a server that checks would refuse; a claimant that does not care goes on.
         tail
@@ -176,7 +196,8 @@ impl World {
             _ if fault == Some(Fault::HopefulClaimant) => {
                 let mut tail = old;
                 let hoped = claim(&tail, nonce).expect("a claim");
-                tail.push(hoped.expected + 1, Some(hoped.expected), Ok(hoped.record)).expect("it would fit");
+                let origin = Origin::Writer { expected: hoped.expected };
+                tail.push(hoped.expected + 1, origin, Ok(hoped.record)).expect("it would fit");
                 self.own(writer, &tail);
             }
             Claimed::Lost => self.writers[writer] = Role::Idle,
@@ -195,8 +216,8 @@ impl World {
             Role::Claiming { tail, .. } => {
                 let (expected, mut tail) = (tail.sequence(), tail.clone());
                 if answer == Answer::Stored(expected + 1) {
-                    let (_, record) = self.stream[usize::try_from(expected).expect("small")].clone();
-                    tail.push(expected + 1, Some(expected), Ok(record)).expect("just read");
+                    let Stored { origin, record } = self.stream[usize::try_from(expected).expect("small")].clone();
+                    tail.push(expected + 1, origin, Ok(record)).expect("just read");
                     self.own(writer, &tail);
                 } else {
                     self.doubt_claim(writer, fault, seen);
@@ -240,8 +261,8 @@ impl World {
             );
             let mut found = Vec::new();
             for sequence in start.sequence() + 1..=self.stream.len() as u64 {
-                let (expected, record) = self.stream[usize::try_from(sequence - 1).expect("small")].clone();
-                match rule.push(sequence, Some(expected), Ok(record)) {
+                let Stored { origin, record } = self.stream[usize::try_from(sequence - 1).expect("small")].clone();
+                match rule.push(sequence, origin, Ok(record)) {
                     Ok(Verdict::Valid(record)) => found.push(record.hash()),
                     Ok(Verdict::Void(_)) => {}
                     Err(error) => return Err(format!("a reader from record {at}: {error}")),
@@ -250,9 +271,10 @@ impl World {
             if found != valid[at + 1..] {
                 return Err(format!("a reader from record {at} sees other records"));
             }
-            // Found by its index among all messages: the one of the highest term.
+            // Found by its index among all writers' messages: the one of the highest term.
             let index = start.head().expect("a valid record").index;
-            let same = || self.stream.iter().map(|(_, record)| record).filter(|record| record.index() == index);
+            let signed = || self.stream.iter().filter(|stored| stored.origin != Origin::Unsigned);
+            let same = || signed().map(|stored| &stored.record).filter(|record| record.index() == index);
             let best = if fault == Some(Fault::FirstOfIndex) {
                 same().next()
             } else {
@@ -276,13 +298,16 @@ impl World {
             let answer = if fits {
                 // An unchecked stream would be caught by the stored expectation alone: it lies about that too.
                 let expected = world.stream.len() as u64;
-                world.store(expected, flight.record, seen)?;
+                world.store(Origin::Writer { expected }, flight.record, false, seen)?;
                 Answer::Stored(world.stream.len() as u64)
             } else {
                 Answer::Doubt
             };
             world.answer(flight.id, answer);
             next.push(world);
+        }
+        if self.forgeries > 0 {
+            next.extend(self.forge(fault, seen)?);
         }
         for (at, writer) in self.writers.iter().enumerate() {
             match writer {
@@ -323,6 +348,25 @@ impl World {
         Ok(next)
     }
 
+    /// What somebody who sees everything and signs nothing would store: the next claim, or the next record of the term.
+    fn forge(&self, fault: Option<Fault>, seen: &mut Seen) -> Result<Vec<Self>, String> {
+        let tail = self.tail(None);
+        let mut batch = Batch::new();
+        batch.push(0, b"forged").expect("a small entry");
+        let entries = Pipeline::after_claim(&tail, tail.head().expect("a record")).seal(batch).ok();
+        let claim = claim(&tail, [0xff; 16]).expect("a claim");
+        let mut next = Vec::new();
+        for publish in [Some(claim), entries].into_iter().flatten() {
+            let mut world = self.clone();
+            world.forgeries -= 1;
+            let trusted = fault == Some(Fault::TrustingReader);
+            let origin = if trusted { Origin::Writer { expected: tail.sequence() } } else { Origin::Unsigned };
+            world.store(origin, publish.record, true, seen)?;
+            next.push(world);
+        }
+        Ok(next)
+    }
+
     fn submit(&mut self, writer: usize) {
         let text = [self.records];
         self.records -= 1;
@@ -343,9 +387,9 @@ impl World {
         let mut flying: Vec<_> =
             self.flying.iter().map(|flight| (flight.expected, fold(flight.record.hash()), flight.id)).collect();
         flying.sort_unstable();
-        let stream: Vec<_> = self.stream.iter().map(|(_, record)| fold(record.hash())).collect();
+        let stream: Vec<_> = self.stream.iter().map(|stored| fold(stored.record.hash())).collect();
         let acked: Vec<_> = self.acked.iter().map(|(term, hash)| (*term, fold(*hash))).collect();
-        (flying, stream, acked, self.claims, self.records).hash(&mut hasher);
+        (flying, stream, acked, self.claims, self.records, self.forgeries).hash(&mut hasher);
         let mut writers: Vec<u64> = self.writers.iter().map(role_key).collect();
         writers.sort_unstable();
         writers.hash(&mut hasher);
@@ -387,7 +431,7 @@ fn explore(bounds: Bounds, fault: Option<Fault>) -> Result<Seen, String> {
         if !known.insert(world.key()) {
             continue;
         }
-        let streams: Vec<Hash> = world.stream.iter().map(|(_, record)| record.hash()).collect();
+        let streams: Vec<Hash> = world.stream.iter().map(|stored| stored.record.hash()).collect();
         if judged.insert((streams, world.acked.clone())) {
             world.check(fault)?;
         }
@@ -398,8 +442,9 @@ fn explore(bounds: Bounds, fault: Option<Fault>) -> Result<Seen, String> {
     Ok(seen)
 }
 
-const TWO: Bounds = Bounds { writers: 2, claims: 3, records: 4, in_flight: 2 };
-const THREE: Bounds = Bounds { writers: 3, claims: 3, records: 2, in_flight: 2 };
+const TWO: Bounds = Bounds { writers: 2, claims: 3, records: 4, in_flight: 2, forgeries: 0 };
+const THREE: Bounds = Bounds { writers: 3, claims: 3, records: 2, in_flight: 2, forgeries: 0 };
+const FORGED: Bounds = Bounds { writers: 2, claims: 3, records: 3, in_flight: 2, forgeries: 1 };
 
 #[test]
 fn two_writers_whatever_happens() {
@@ -416,6 +461,13 @@ fn three_writers_whatever_happens() {
 }
 
 #[test]
+fn two_writers_and_a_forger_whatever_happens() {
+    let seen = explore(FORGED, None).expect("every reader sees every acknowledged record, and nothing forged");
+    println!("{seen:?}");
+    assert!(seen.forged && seen.stranded_by_forgery && seen.claim_over_closed && seen.deposed, "{seen:?}");
+}
+
+#[test]
 fn every_broken_part_is_found_out() {
     use Fault::{FirstOfIndex, HopefulClaimant, StaleClaimant, TrustingWriter, UncheckedStream};
     for fault in [UncheckedStream, TrustingWriter, HopefulClaimant, StaleClaimant, FirstOfIndex] {
@@ -423,4 +475,5 @@ fn every_broken_part_is_found_out() {
         println!("{fault:?}: {found:?}");
         assert!(found.is_err(), "{fault:?} was not noticed");
     }
+    assert!(explore(FORGED, Some(Fault::TrustingReader)).is_err(), "forged records were not noticed");
 }

@@ -2,7 +2,7 @@
 //!
 //! Shape: [`rule`] is what a message means, [`pipeline`] what a writer does, both without I/O; `partition` reads the
 //! tail and finds records, `writer` and `reader` talk to the servers, `settings` says what these must be, `restore`
-//! fills an empty ledger with given records. `PROTOCOL.md` is the protocol with its interleavings.
+//! fills an empty ledger with given records, `signature` tells writers' messages from others. `PROTOCOL.md` is the protocol with its interleavings.
 //!
 //! Streams `FLORIN_<name>_P<nnn>` on subjects `florin.<name>.journal.<nnn>`, signed heads in `FLORIN_<name>_HEADS` on
 //! `florin.<name>.heads.<nnn>`.
@@ -17,6 +17,7 @@ mod reader;
 mod restore;
 pub mod rule;
 mod settings;
+pub mod signature;
 mod stream;
 mod writer;
 
@@ -36,6 +37,7 @@ use partition::Partition;
 pub use reader::NatsReader;
 pub use restore::NatsRestore;
 pub use settings::Settings;
+use signature::WriterKeys;
 use stream::{Stream, pause};
 pub use writer::NatsWriter;
 
@@ -105,6 +107,7 @@ impl Nats {
         let first = place.partition(PartitionId(0));
         let Some(info) = first.info().await? else { return Err(first.missing()) };
         settings::check_stream(&info.config, &place.config(&first))?;
+        // Another one than the writers' would fit none of their signatures, which name the ledger.
         let genesis = first.get(1).await?.ok_or_else(|| first.missing())?;
         let corrupt = |reason| Error::corrupt(PartitionId(0), 0, reason);
         let genesis = Loose::decode(genesis.payload).map_err(corrupt)?;
@@ -122,8 +125,12 @@ impl Nats {
             let stream = place.partition(id);
             let Some(info) = stream.info().await? else { return Err(stream.missing()) };
             settings::check_stream(&info.config, &place.config(&stream))?;
-            let signed = heads.last(&ledger, id).await?;
-            partitions.push(Arc::new(Partition::open(id, &ledger, stream, signed).await?));
+            let keys = WriterKeys::of(&info.config, id)?;
+            if let Some(signing) = &signing {
+                keys.admit(signing)?;
+            }
+            let signed = heads.last(&ledger, id, keys.list()).await?;
+            partitions.push(Arc::new(Partition::open(id, &ledger, stream, keys, signed).await?));
         }
         let Place { client, notes, .. } = place;
         Ok(Self { shared: Arc::new(Shared { client, ledger, partitions, heads, signing, notes }) })

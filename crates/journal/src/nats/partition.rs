@@ -1,11 +1,15 @@
 //! What a process knows of one partition: how far its stream was read, and where records are in it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::pipeline::{self, Claimed, Pipeline};
-use super::rule::{Rule, Verdict};
+use async_nats::jetstream::stream::Config;
+use ed25519_dalek::SigningKey;
+
+use super::pipeline::{self, Claimed, Pipeline, Publish};
+use super::rule::{Origin, Rule, Verdict};
+use super::signature::{self, Origined, WriterKeys};
 use super::stream::{Message, Stream, pause};
 use crate::mmr::Range;
 use crate::record::Loose;
@@ -21,6 +25,8 @@ pub(super) struct Partition {
     pub(super) ledger: Ledger,
     pub(super) stream: Stream,
     known: Mutex<Known>,
+    /// As the stream's configuration named them last.
+    keys: Mutex<Arc<WriterKeys>>,
     /// One reading of the tail at a time.
     refreshing: tokio::sync::Mutex<()>,
 }
@@ -39,44 +45,69 @@ impl Partition {
         id: PartitionId,
         ledger: &Ledger,
         stream: Stream,
+        keys: WriterKeys,
         signed: Option<(SignedHead, u64)>,
     ) -> Result<Self, Error> {
         let rule = Rule::new(ledger.clone(), id);
         let known = Known { rule, places: BTreeMap::from([(0, 1)]) };
         let (known, refreshing) = (Mutex::new(known), tokio::sync::Mutex::new(()));
-        let partition = Self { id, ledger: ledger.clone(), stream, known, refreshing };
-        if let Some((signed, sequence)) = signed {
-            partition.anchor(&signed, sequence).await?;
-        }
+        let keys = Mutex::new(Arc::new(keys));
+        let partition = Self { id, ledger: ledger.clone(), stream, known, keys, refreshing };
+        let anchored = match &signed {
+            Some((signed, sequence)) => partition.anchor(signed, *sequence).await?,
+            None => false,
+        };
         partition.refresh().await?;
+        if let Some((signed, _)) = signed.filter(|_| !anchored) {
+            let index = signed.head.index;
+            if partition.hash(index).await? != signed.head.hash {
+                return Err(Error::Mismatch { partition: id, index });
+            }
+        }
         Ok(partition)
     }
 
-    /// Compares a signed head with the stream and reads on from there.
-    async fn anchor(&self, signed: &SignedHead, sequence: u64) -> Result<(), Error> {
-        let (partition, head) = (self.id, signed.head);
-        let Some(message) = self.stream.get(sequence).await? else {
-            let last = self.stream.last().await?;
-            let next = if last == 0 { 0 } else { self.index_at(last).await?.map_or(last, |index| index + 1) };
-            return Err(Error::Shorter { partition, index: head.index, next });
-        };
-        let corrupt = |reason| Error::corrupt(partition, head.index, reason);
-        let record = Loose::decode(message.payload).map_err(corrupt)?;
-        if record.hash() != head.hash {
-            return Err(Error::Mismatch { partition, index: head.index });
+    /// Reads on from a signed head. False if its record is not where it is said to be, which nobody signed: the partition
+    /// is to be read from its beginning, and shows whether the record is there.
+    async fn anchor(&self, signed: &SignedHead, sequence: u64) -> Result<bool, Error> {
+        let Some(message) = self.stream.get(sequence).await? else { return Ok(false) };
+        let found = self.keys().examine(self.ledger.id, message);
+        let Ok(record) = found.record else { return Ok(false) };
+        if !found.origin.fits(sequence) || record.hash() != signed.head.hash {
+            return Ok(false);
         }
-        self.lock().places.insert(head.index, sequence);
+        self.lock().places.insert(record.index(), sequence);
         let (chain, head) = self.chain_at(&record).await?;
         if head.range != signed.head.range {
-            return Err(corrupt(Corruption::Range));
+            return Err(Error::corrupt(self.id, head.index, Corruption::Range));
         }
         self.lock().rule = Rule::after(self.ledger.clone(), chain, head, sequence);
+        Ok(true)
+    }
+
+    fn keys(&self) -> Arc<WriterKeys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn learn(&self, config: &Config) -> Result<(), Error> {
+        let keys = WriterKeys::of(config, self.id)?;
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
         Ok(())
     }
 
-    async fn index_at(&self, sequence: u64) -> Result<Option<u64>, Error> {
-        let message = self.stream.get(sequence).await?;
-        Ok(message.and_then(|message| Some(Loose::decode(message.payload).ok()?.index())))
+    /// Says where a message comes from. Before it is called unsigned the stream is asked whether it has a new key.
+    pub(super) async fn examine(&self, message: Message) -> Result<Origined, Error> {
+        let found = self.keys().examine(self.ledger.id, message.clone());
+        if found.origin != Origin::Unsigned || message.signature.is_none() {
+            return Ok(found);
+        }
+        self.learn(&self.stream.present().await?.config)?;
+        Ok(self.keys().examine(self.ledger.id, message))
+    }
+
+    /// The header that makes `publish` a writer's message.
+    pub(super) fn sign(&self, key: &SigningKey, publish: &Publish) -> String {
+        signature::sign(key, self.ledger.id, self.id, publish.expected, publish.record.hash())
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -106,7 +137,11 @@ impl Partition {
     /// Reads the stream to where its leader says it ends.
     pub(super) async fn refresh(&self) -> Result<Rule, Error> {
         let _one = self.refreshing.lock().await;
-        let last = self.stream.last().await?;
+        let info = self.stream.present().await?;
+        let last = info.state.last_sequence;
+        // A key that came later than this has signed nothing up to there.
+        self.learn(&info.config)?;
+        let keys = self.keys();
         let mut rule = self.rule();
         if last < rule.sequence() {
             let index = rule.head().map_or(0, |head| head.index);
@@ -115,7 +150,7 @@ impl Partition {
         let from = rule.sequence() + 1;
         self.stream
             .range(from, last, |message| {
-                push(&mut rule, message)?;
+                push(&mut rule, keys.examine(self.ledger.id, message))?;
                 self.saw(&rule);
                 Ok(())
             })
@@ -152,14 +187,16 @@ impl Partition {
     /// can be.
     pub(super) async fn find(&self, index: u64) -> Result<(u64, Loose), Error> {
         let (from, to) = self.lock().bounds(index);
+        let keys = self.keys();
         let mut found: Option<(u64, Loose)> = None;
         let mut unreadable = None;
         self.stream
             .range(from, to, |message| {
-                if message.expected != message.sequence.checked_sub(1) {
+                let message = keys.examine(self.ledger.id, message);
+                if !message.origin.fits(message.sequence) {
                     return Ok(());
                 }
-                match Loose::decode(message.payload) {
+                match message.record {
                     Ok(record) if record.index() == index => {
                         if found.as_ref().is_none_or(|(_, other)| other.term() < record.term()) {
                             found = Some((message.sequence, record));
@@ -231,11 +268,12 @@ impl Partition {
         Ok((chain, Head { index, hash, range, term: record.term(), time_ms }))
     }
 
-    /// Takes the partition for `nonce`.
-    pub(super) async fn claim(&self, nonce: [u8; 16]) -> Result<(Pipeline, Rule), Error> {
+    /// Takes the partition for `nonce`, signing with `key`.
+    pub(super) async fn claim(&self, nonce: [u8; 16], key: &SigningKey) -> Result<(Pipeline, Rule), Error> {
         let mut term = None;
         for _ in 0..CLAIM_TRIES {
             let mut tail = self.refresh().await?;
+            self.keys().admit(key)?;
             let first = *term.get_or_insert(tail.chain().term());
             match pipeline::claimed(&tail, nonce, first) {
                 Claimed::Lost => return Err(Error::Deposed(self.id)),
@@ -244,14 +282,14 @@ impl Partition {
             }
             let claim = pipeline::claim(&tail, nonce)
                 .map_err(|reason| Error::corrupt(self.id, tail.chain().next_index(), reason))?;
-            let sent = self.stream.publish(claim.expected, claim.record.shared()).await;
+            let sent = self.stream.publish(claim.expected, claim.record.shared(), &self.sign(key, &claim)).await;
             // Whatever the answer, the stream is read again unless it is a plain yes.
             if let Ok(answer) = sent
                 && let Ok(ack) = answer.await
                 && !ack.duplicate
                 && ack.sequence == claim.expected + 1
             {
-                tail.push(ack.sequence, Some(claim.expected), Ok(claim.record))?;
+                tail.push(ack.sequence, Origin::Writer { expected: claim.expected }, Ok(claim.record))?;
                 self.saw(&tail);
                 return self.claimed(tail);
             }
@@ -288,6 +326,6 @@ impl Known {
 }
 
 /// Judges a message as it comes from the stream.
-pub(super) fn push(rule: &mut Rule, message: Message) -> Result<Verdict, Error> {
-    rule.push(message.sequence, message.expected, Loose::decode(message.payload))
+pub(super) fn push(rule: &mut Rule, message: Origined) -> Result<Verdict, Error> {
+    rule.push(message.sequence, message.origin, message.record)
 }

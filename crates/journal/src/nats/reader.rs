@@ -10,9 +10,10 @@ use tokio::sync::mpsc;
 use super::Shared;
 use super::partition::{Partition, push};
 use super::rule::{Rule, Verdict};
-use super::stream::{Message, Stream, delivered};
+use super::signature::Origined;
+use super::stream::{Stream, delivered};
 use crate::header::Header;
-use crate::{Error, PartitionId, Reader, Record};
+use crate::{Error, Reader, Record};
 
 /// Messages read ahead of the taker, at most 1 MiB each.
 const AHEAD: usize = 16;
@@ -24,7 +25,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 pub struct NatsReader {
     partition: Arc<Partition>,
     rule: Rule,
-    messages: mpsc::Receiver<Result<Message, Error>>,
+    messages: mpsc::Receiver<Result<Origined, Error>>,
     /// Last sequence that the leader had when it was asked.
     durable: u64,
     _shared: Arc<Shared>,
@@ -44,7 +45,7 @@ impl NatsReader {
         let (ahead, messages) = mpsc::channel(AHEAD);
         let follower = Follower {
             stream: partition.stream.clone(),
-            partition: partition.id,
+            partition: partition.clone(),
             next: rule.sequence() + 1,
             last: None,
             ahead,
@@ -54,7 +55,7 @@ impl NatsReader {
         Ok(Self { partition, rule, messages, durable, _shared: shared })
     }
 
-    fn take(&mut self, message: Option<Result<Message, Error>>) -> Result<Option<Record>, Error> {
+    fn take(&mut self, message: Option<Result<Origined, Error>>) -> Result<Option<Record>, Error> {
         let message = message.ok_or_else(|| Error::Dead("the reader has failed before".into()))??;
         let verdict = push(&mut self.rule, message)?;
         self.partition.saw(&self.rule);
@@ -103,11 +104,11 @@ impl Reader for NatsReader {
 
 struct Follower {
     stream: Stream,
-    partition: PartitionId,
+    partition: Arc<Partition>,
     next: u64,
     /// Payload of the last message, to know the stream again after an interruption.
     last: Option<Bytes>,
-    ahead: mpsc::Sender<Result<Message, Error>>,
+    ahead: mpsc::Sender<Result<Origined, Error>>,
 }
 
 impl Follower {
@@ -142,8 +143,15 @@ impl Follower {
                             continue;
                         }
                         first = false;
+                        let payload = message.payload.clone();
+                        let message = match self.partition.examine(message).await {
+                            Ok(message) => message,
+                            // Whose it is cannot be told just now: it is asked for again.
+                            Err(Error::Nats { .. }) => break,
+                            Err(error) => return error,
+                        };
                         self.next = message.sequence + 1;
-                        self.last = Some(message.payload.clone());
+                        self.last = Some(payload);
                         if self.ahead.send(Ok(message)).await.is_err() {
                             return Error::Dead("the reader is gone".into());
                         }
@@ -162,7 +170,7 @@ impl Follower {
 
     /// After an interruption: is the last message still what and where it was?
     async fn same(&self) -> Result<(), Error> {
-        let partition = self.partition;
+        let partition = self.partition.id;
         let last = self.stream.last().await?;
         let Some(payload) = self.last.as_ref() else {
             // Nothing was read yet but by whoever told us where to begin.

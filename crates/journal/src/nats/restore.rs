@@ -7,9 +7,10 @@ use std::pin::Pin;
 use async_nats::Client;
 use async_nats::jetstream::context::PublishError;
 use async_nats::jetstream::publish::PublishAck;
+use async_nats::jetstream::stream::Config;
 use ed25519_dalek::SigningKey;
 
-use super::{Nats, Place, settings};
+use super::{Nats, Place, settings, signature};
 use crate::record::Loose;
 use crate::restore::{Restore, Verifier};
 use crate::{Error, IN_FLIGHT_MAX, Ledger, SignedHead};
@@ -50,10 +51,16 @@ impl NatsRestore {
             if stream.info().await?.is_some() {
                 return Err(Error::Exists(stream.name));
             }
-            let made = stream.context.create_stream(self.place.config(&stream)).await;
+            let keys = [self.signing.verifying_key()];
+            let description = Some(signature::description(record.partition(), &keys));
+            let config = Config { description, ..self.place.config(&stream) };
+            // On the heap: it is large, and waited for once per partition.
+            let made = Box::pin(stream.context.create_stream(config)).await;
             made.map_err(|error| Error::nats("making a stream", error))?;
         }
-        let answer = stream.publish(record.index(), record.shared()).await?;
+        let (ledger, partition, expected) = (record.ledger(), record.partition(), record.index());
+        let signature = signature::sign(&self.signing, ledger, partition, expected, record.hash());
+        let answer = stream.publish(expected, record.shared(), &signature).await?;
         self.answers.push_back((record.index(), answer.into_future()));
         while self.answers.len() >= IN_FLIGHT_MAX {
             self.settle().await?;

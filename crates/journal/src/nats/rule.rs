@@ -3,11 +3,34 @@
 use crate::record::Loose;
 use crate::{Chain, Corruption, Error, Head, Kind, Ledger, PartitionId, Record};
 
+/// Where a message comes from, as far as what stands beside its record tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Published without an expected sequence.
+    Unexpected,
+    /// Without a valid signature by one of the writers' keys.
+    Unsigned,
+    /// Signed by a writer for a stream that ends with this sequence.
+    Writer {
+        /// The expected sequence, stored and signed.
+        expected: u64,
+    },
+}
+
+impl Origin {
+    /// Whether a writer meant the message for this sequence.
+    pub fn fits(self, sequence: u64) -> bool {
+        matches!(self, Self::Writer { expected } if expected.checked_add(1) == Some(sequence))
+    }
+}
+
 /// Why a message is not a record and does no harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Void {
     /// Published without the expected sequence that the protocol asks for: not by a writer.
     Unexpected,
+    /// Not signed by a writer: whoever sent it, it is not of this ledger.
+    Unsigned,
     /// By a writer of a lower term, which a claim had deposed.
     Deposed {
         /// Its term.
@@ -74,15 +97,10 @@ impl Rule {
         self.valid
     }
 
-    /// Takes the next message: its sequence, the expected sequence stored with it, and its payload decoded. After an
-    /// error the rule is unchanged.
-    pub fn push(
-        &mut self,
-        sequence: u64,
-        expected: Option<u64>,
-        record: Result<Loose, Corruption>,
-    ) -> Result<Verdict, Error> {
-        let verdict = self.judge(sequence, expected, record);
+    /// Takes the next message: its sequence, where it comes from, and its payload decoded. After an error the rule is
+    /// unchanged.
+    pub fn push(&mut self, sequence: u64, origin: Origin, record: Result<Loose, Corruption>) -> Result<Verdict, Error> {
+        let verdict = self.judge(sequence, origin, record);
         let partition = self.chain.partition();
         let verdict = verdict.map_err(|reason| Error::corrupt(partition, self.chain.next_index(), reason))?;
         self.sequence = sequence;
@@ -103,15 +121,17 @@ impl Rule {
     fn judge(
         &mut self,
         sequence: u64,
-        expected: Option<u64>,
+        origin: Origin,
         record: Result<Loose, Corruption>,
     ) -> Result<Verdict, Corruption> {
         let follows = self.sequence + 1;
         if sequence != follows {
             return Err(Corruption::Gap { expected: follows, found: sequence });
         }
-        if expected.and_then(|expected| expected.checked_add(1)) != Some(sequence) {
-            return Ok(Verdict::Void(Void::Unexpected));
+        match origin {
+            Origin::Unsigned => return Ok(Verdict::Void(Void::Unsigned)),
+            origin if !origin.fits(sequence) => return Ok(Verdict::Void(Void::Unexpected)),
+            _ => {}
         }
         let record = record?;
         let header = record.header();

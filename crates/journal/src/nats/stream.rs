@@ -11,7 +11,9 @@ use async_nats::jetstream::{ErrorCode, context::PublishAckFuture};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
+use super::signature;
 use crate::Error;
+use crate::hash::unhex;
 
 /// Server's code for a sequence without a message.
 const NO_MESSAGE: u64 = 10037;
@@ -28,6 +30,8 @@ pub(super) struct Message {
     pub(super) sequence: u64,
     /// The expected last sequence that it was published with.
     pub(super) expected: Option<u64>,
+    /// The signature that came with it, of whomever.
+    pub(super) signature: Option<[u8; 64]>,
     pub(super) payload: Bytes,
 }
 
@@ -61,7 +65,12 @@ impl Stream {
 
     /// Last sequence at the leader; an error if the stream is gone.
     pub(super) async fn last(&self) -> Result<u64, Error> {
-        Ok(self.info().await?.ok_or_else(|| self.missing())?.state.last_sequence)
+        Ok(self.present().await?.state.last_sequence)
+    }
+
+    /// [`info`](Self::info); an error if the stream is gone.
+    pub(super) async fn present(&self) -> Result<Info, Error> {
+        self.info().await?.ok_or_else(|| self.missing())
     }
 
     pub(super) fn missing(&self) -> Error {
@@ -76,6 +85,11 @@ impl Stream {
     pub(super) async fn get(&self, sequence: u64) -> Result<Option<Message>, Error> {
         let found = self.ask(None, sequence).await?;
         Ok(found.map(|found| message(found.sequence, Some(&found.headers), found.payload)))
+    }
+
+    /// One message by sequence with all that is stored, from the leader.
+    pub(super) async fn raw(&self, sequence: u64) -> Result<Option<StreamMessage>, Error> {
+        self.ask(None, sequence).await
     }
 
     /// Last message of a subject, from the leader.
@@ -175,8 +189,14 @@ impl Stream {
     }
 
     /// Hands a message over to be stored if the stream ends with `expected`.
-    pub(super) async fn publish(&self, expected: u64, payload: Bytes) -> Result<PublishAckFuture, Error> {
+    pub(super) async fn publish(
+        &self,
+        expected: u64,
+        payload: Bytes,
+        signature: &str,
+    ) -> Result<PublishAckFuture, Error> {
         let message = PublishMessage::build().payload(payload).expected_last_sequence(expected);
+        let message = message.header(signature::HEADER, signature);
         let sent = self.context.send_publish(self.subject.clone(), message).await;
         sent.map_err(|error| Error::nats("publishing a record", error))
     }
@@ -193,7 +213,9 @@ pub(super) fn delivered(delivered: async_nats::jetstream::Message) -> Result<Mes
 fn message(sequence: u64, headers: Option<&HeaderMap>, payload: Bytes) -> Message {
     let expected = headers.and_then(|headers| headers.get(NATS_EXPECTED_LAST_SEQUENCE));
     let expected = expected.and_then(|expected| expected.as_str().parse().ok());
-    Message { sequence, expected, payload }
+    let signature = headers.and_then(|headers| headers.get(signature::HEADER));
+    let signature = signature.and_then(|signature| unhex(signature.as_str()));
+    Message { sequence, expected, signature, payload }
 }
 
 /// Waits a little; `None` once patience is over.

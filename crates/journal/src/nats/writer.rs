@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use async_nats::jetstream::context::PublishError;
 use async_nats::jetstream::publish::PublishAck;
+use ed25519_dalek::SigningKey;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::Shared;
 use super::partition::Partition;
 use super::pipeline::{Answer, Pipeline, Publish};
-use super::rule::Rule;
+use super::rule::{Origin, Rule};
 use crate::fate::Fate;
 use crate::{Batch, Corruption, Error, Head, IN_FLIGHT_MAX, SignedHead, Writer};
 
-/// Larger batches are hashed outside the runtime's threads: about 20 µs of work.
+/// Larger batches are hashed outside the runtime's threads: about 20 µs of work, and as much for signing.
 const SEAL_INLINE_BYTES: usize = 16 << 10;
 /// How often a writer with records in flight looks whether its connection was replaced.
 const LOOK: Duration = Duration::from_millis(100);
@@ -41,12 +42,10 @@ pub struct NatsWriter {
 
 impl NatsWriter {
     pub(super) async fn start(shared: Arc<Shared>, partition: Arc<Partition>) -> Result<Self, Error> {
-        if shared.signing.is_none() {
-            return Err(Error::ReadOnly);
-        }
+        let key = shared.signing.clone().ok_or(Error::ReadOnly)?;
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce)?;
-        let (pipeline, rule) = partition.claim(nonce).await?;
+        let (pipeline, rule) = partition.claim(nonce, &key).await?;
         let head = pipeline.head();
         let (work, todo) = mpsc::unbounded_channel();
         let (done, acks) = mpsc::unbounded_channel();
@@ -59,6 +58,7 @@ impl NatsWriter {
             shared: shared.clone(),
             ended: false,
             partition: partition.clone(),
+            key,
             pipeline: Some(pipeline),
             rule,
             todo,
@@ -135,6 +135,8 @@ type AckFuture = Pin<Box<dyn Future<Output = Result<PublishAck, PublishError>> +
 struct Task {
     shared: Arc<Shared>,
     partition: Arc<Partition>,
+    /// Signs what is published.
+    key: SigningKey,
     /// Away while a large batch is sealed elsewhere.
     pipeline: Option<Pipeline>,
     /// The writer is gone: nothing more will be submitted.
@@ -188,22 +190,23 @@ impl Task {
             return Err(doubt("sealing a record failed"));
         };
         let (pipeline, sealed) = if batch.bytes() <= SEAL_INLINE_BYTES {
-            let sealed = pipeline.seal(batch);
+            let sealed = seal(&mut pipeline, batch, &self.partition, &self.key);
             (pipeline, sealed)
         } else {
+            let (partition, key) = (self.partition.clone(), self.key.clone());
             let elsewhere = tokio::task::spawn_blocking(move || {
-                let sealed = pipeline.seal(batch);
+                let sealed = seal(&mut pipeline, batch, &partition, &key);
                 (pipeline, sealed)
             });
             elsewhere.await.map_err(|_| doubt("sealing a record failed"))?
         };
         self.pipeline = Some(pipeline);
         let corrupt = |reason: Corruption| Error::corrupt(self.partition.id, self.rule.chain().next_index(), reason);
-        let publish = sealed.map_err(corrupt)?;
+        let (publish, signature) = sealed.map_err(corrupt)?;
         if self.answers.is_empty() {
             self.connects = self.shared.connects();
         }
-        let answer = self.partition.stream.publish(publish.expected, publish.record.shared()).await?;
+        let answer = self.partition.stream.publish(publish.expected, publish.record.shared(), &signature).await?;
         self.answers.push_back((publish, answer.into_future()));
         Ok(())
     }
@@ -223,7 +226,8 @@ impl Task {
                 None => doubt("the server stored a record elsewhere than expected"),
             });
         };
-        self.rule.push(publish.expected + 1, Some(publish.expected), Ok(publish.record))?;
+        let origin = Origin::Writer { expected: publish.expected };
+        self.rule.push(publish.expected + 1, origin, Ok(publish.record))?;
         self.partition.saw(&self.rule);
         // Nobody left to tell is no failure: the record is durable all the same.
         let _ = self.done.send(Ok(head));
@@ -244,6 +248,18 @@ impl Task {
         self.in_flight.close();
         let _ = self.done.send(Err(error));
     }
+}
+
+/// The next record and its signature.
+fn seal(
+    pipeline: &mut Pipeline,
+    batch: Batch,
+    partition: &Partition,
+    key: &SigningKey,
+) -> Result<(Publish, String), Corruption> {
+    let publish = pipeline.seal(batch)?;
+    let signature = partition.sign(key, &publish);
+    Ok((publish, signature))
 }
 
 fn doubt(what: &str) -> Error {

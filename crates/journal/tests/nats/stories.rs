@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use async_nats::HeaderMap;
+use florin_journal::nats::signature::sign;
 use florin_journal::nats::{Nats, Settings};
 use florin_journal::testing::NatsServer;
-use florin_journal::{Error, IN_FLIGHT_MAX, Provider, Reader, Writer};
+use florin_journal::{Error, IN_FLIGHT_MAX, Loose, Provider, Reader, Writer};
 
-use super::support::{P, STREAM, batch, context, create, key, messages, records, replace, settings, texts, write};
+use super::support::{
+    P, STREAM, batch, context, create, headers, key, messages, records, replace, settings, texts, write,
+};
 
 /// Nothing here takes longer, unless it hangs.
 const SOON: Duration = Duration::from_mins(1);
@@ -124,8 +126,8 @@ async fn messages_of_the_deposed_and_of_strangers_are_passed_over_by_every_way_o
     doubtful.await.expect_err("its place was taken");
     let mut second = journal.claim(P).await.expect("a claim");
     let old = messages(&context).await[2].clone();
-    let mut headers = HeaderMap::new();
-    headers.insert("Nats-Expected-Last-Sequence", "5");
+    let record = Loose::decode(old.1.clone()).expect("a record");
+    let headers = headers(5, &sign(&key(), journal.ledger().id, P, 5, record.hash()));
     let late = context.publish_with_headers("florin.test.journal.000", headers, old.1.into()).await.expect("sent");
     late.await.expect("stored, for it matches");
     second.submit(batch("its place is taken")).await.expect("a batch taken");

@@ -72,6 +72,14 @@ pub(crate) async fn replace(context: &Context, messages: Vec<(HeaderMap, Vec<u8>
     }
 }
 
+/// Headers of a message that expects the stream to end with a sequence, with a signature.
+pub(crate) fn headers(expected: u64, signature: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("Nats-Expected-Last-Sequence", expected.to_string().as_str());
+    headers.insert("Florin-Signature", signature);
+    headers
+}
+
 pub(crate) async fn context(server: &NatsServer) -> Context {
     jetstream::new(server.connect().await)
 }
