@@ -54,8 +54,7 @@ impl NatsRestore {
             let keys = [self.signing.verifying_key()];
             let description = Some(signature::description(record.partition(), &keys));
             let config = Config { description, ..self.place.config(&stream) };
-            // On the heap: it is large, and waited for once per partition.
-            let made = Box::pin(stream.context.create_stream(config)).await;
+            let made = stream.context.create_stream(config).await;
             made.map_err(|error| Error::nats("making a stream", error))?;
         }
         let (ledger, partition, expected) = (record.ledger(), record.partition(), record.index());
@@ -93,7 +92,8 @@ impl NatsRestore {
             heads.publish(&signed, head.index + 1).await?;
         }
         let Place { client, name, settings, .. } = self.place;
-        Nats::open(client, &name, Some(self.signing), settings).await
+        // On the heap: it is large.
+        Box::pin(Nats::open(client, &name, Some(self.signing), settings)).await
     }
 }
 
