@@ -16,7 +16,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::placement::{self, Lease, Placement};
 use crate::service::{self, Serving};
-use crate::shared::{self, Shared};
+use crate::shared::Shared;
 use crate::{Processor, processor, recovery};
 
 /// The group in which processors share the partitions.
@@ -25,11 +25,8 @@ pub const GROUP: &str = "processor";
 /// First and longest pause before a partition that failed is started anew.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// How long a shared snapshot may take to come.
-const FETCH: Duration = Duration::from_mins(1);
-
-/// How often a new snapshot is looked for.
-const PUBLISH: Duration = Duration::from_secs(5);
+/// How often a new snapshot is looked for, and how often to share them is tried where it cannot be done.
+const PUBLISH: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
 
 /// Starts that may fail before the partition is left to others.
 const FAILED_MAX: u32 = 3;
@@ -229,10 +226,10 @@ async fn once<P: Provider>(
     lease: &Lease,
     stopped: &mut watch::Receiver<bool>,
 ) -> Result<(), Ended> {
-    let shared = tokio::select! {
-        shared = fetch(client, name, provider.ledger().id, partition, options) => shared,
+    tokio::select! {
+        () = fetch(client, name, provider.ledger().id, partition, options) => {}
         _ = stopped.wait_for(|stop| *stop) => return Ok(()),
-    };
+    }
     let starting =
         Processor::start_if(provider.clone(), [PartitionId(partition)], options.processor.clone(), || lease.lives());
     let (handle, mut running) = tokio::select! {
@@ -253,7 +250,7 @@ async fn once<P: Provider>(
     let failed = tokio::select! {
         failed = running.failed() => Some(failed),
         _ = stopped.wait_for(|stop| *stop) => None,
-        () = publish(shared, &options.processor, partition) => None,
+        () = publish(client, name, partition, options) => None,
     };
     serving.stop().await;
     let ended = running.stop().await;
@@ -264,39 +261,27 @@ async fn once<P: Provider>(
     Ok(ended?)
 }
 
-/// Gets the newest shared snapshot, if there is one.
-async fn fetch(
-    client: &async_nats::Client,
-    name: &str,
-    ledger: LedgerId,
-    partition: u16,
-    options: &Options,
-) -> Option<Shared> {
-    let dir = options.processor.snapshots.as_deref()?;
-    let fetching = async {
-        let shared = Shared::open(client, name, options.replicas).await?;
-        let fetched = shared.fetch(dir, ledger, PartitionId(partition)).await;
-        Ok::<_, shared::Error>((shared, fetched))
-    };
-    match tokio::time::timeout(FETCH, fetching).await {
-        Err(_) => tracing::warn!(partition, "no shared snapshot came in time: the journal is folded"),
-        Ok(Err(error)) => tracing::warn!(partition, %error, "snapshots are not shared"),
-        Ok(Ok((shared, fetched))) => {
-            match fetched {
-                Ok(Some(index)) => tracing::info!(partition, index, "begins with a snapshot of another process"),
-                Ok(None) => {}
-                Err(error) => tracing::warn!(partition, %error, "the shared snapshot is not used"),
-            }
-            return Some(shared);
-        }
+/// Gets the newest shared snapshot, if there is one and it comes: nothing is made here, and nothing waited for that does not
+/// go on, as nobody runs the partition meanwhile.
+async fn fetch(client: &async_nats::Client, name: &str, ledger: LedgerId, partition: u16, options: &Options) {
+    let Some(dir) = options.processor.snapshots.as_deref() else { return };
+    let fetching = async { Shared::find(client, name).await?.fetch(dir, ledger, PartitionId(partition)).await };
+    match fetching.await {
+        Ok(Some(index)) => tracing::info!(partition, index, "begins with a snapshot of another process"),
+        Ok(None) => {}
+        Err(error) => tracing::info!(partition, %error, "no shared snapshot is used"),
     }
-    None
 }
 
 /// Copies new snapshots to where others find them; never ends.
-async fn publish(shared: Option<Shared>, options: &crate::Options, partition: u16) {
-    let (Some(shared), Some(dir)) = (shared, options.snapshots.as_deref()) else {
-        return std::future::pending().await;
+async fn publish(client: &async_nats::Client, name: &str, partition: u16, options: &Options) {
+    let Some(dir) = options.processor.snapshots.as_deref() else { return std::future::pending().await };
+    let shared = loop {
+        match Shared::open(client, name, options.replicas).await {
+            Ok(shared) => break shared,
+            Err(error) => tracing::warn!(partition, %error, "snapshots are not shared"),
+        }
+        tokio::time::sleep(PUBLISH.1).await;
     };
     loop {
         match shared.publish(dir, PartitionId(partition)).await {
@@ -304,6 +289,6 @@ async fn publish(shared: Option<Shared>, options: &crate::Options, partition: u1
             Ok(None) => {}
             Err(error) => tracing::warn!(partition, %error, "a snapshot could not be shared"),
         }
-        tokio::time::sleep(PUBLISH).await;
+        tokio::time::sleep(PUBLISH.0).await;
     }
 }

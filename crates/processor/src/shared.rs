@@ -23,8 +23,12 @@ use crate::snapshot;
 /// Bytes of a chunk: well below what a message may have.
 const CHUNK: usize = 512 * 1_024;
 
-/// How long one request may take.
+/// How long one request may take that nobody waits for.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a partition that is to be run may wait for the bucket, and for each chunk: then its journal is folded, which
+/// depends on nothing else.
+const PROGRESS: Duration = Duration::from_secs(3);
 
 /// Why a snapshot was not copied. Never fatal.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +37,8 @@ pub(crate) enum Error {
     Bucket(String),
     #[error("the snapshot in the bucket is not whole: chunk {0} is missing")]
     Chunk(usize),
+    #[error("it does not come within {PROGRESS:?}: {0}")]
+    Slow(&'static str),
     #[error(transparent)]
     Snapshot(#[from] snapshot::Error),
     #[error("the work on a file broke down: {0}")]
@@ -66,12 +72,31 @@ fn bucket(error: impl std::fmt::Display) -> Error {
     Error::Bucket(error.to_string())
 }
 
+fn context(client: &async_nats::Client) -> jetstream::Context {
+    let mut context = jetstream::new(client.clone());
+    context.set_timeout(TIMEOUT);
+    context
+}
+
+fn name(ledger: &str) -> String {
+    format!("FLORIN_{ledger}_SNAPSHOTS")
+}
+
+async fn soon<T>(what: &'static str, coming: impl Future<Output = T>) -> Result<T, Error> {
+    tokio::time::timeout(PROGRESS, coming).await.map_err(|_| Error::Slow(what))
+}
+
 impl Shared {
+    /// Opens the bucket of a ledger, if it is there and answers soon.
+    pub(crate) async fn find(client: &async_nats::Client, ledger: &str) -> Result<Self, Error> {
+        let (context, name) = (context(client), name(ledger));
+        let found = soon("the bucket", context.get_key_value(name)).await?;
+        found.map(Self).map_err(bucket)
+    }
+
     /// Opens the bucket of a ledger, or makes it.
     pub(crate) async fn open(client: &async_nats::Client, ledger: &str, replicas: usize) -> Result<Self, Error> {
-        let mut context = jetstream::new(client.clone());
-        context.set_timeout(TIMEOUT);
-        let name = format!("FLORIN_{ledger}_SNAPSHOTS");
+        let (context, name) = (context(client), name(ledger));
         if let Ok(store) = context.get_key_value(&name).await {
             return Ok(Self(store));
         }
@@ -96,21 +121,23 @@ impl Shared {
         Ok(head.and_then(|head| Latest::parse(&head)))
     }
 
-    /// Copies the shared snapshot into the directory, if it is newer than those that are there; says its index then.
+    /// Copies the shared snapshot into the directory, if it is newer than those that are there; says its index then. Ends
+    /// soon once nothing more comes.
     pub(crate) async fn fetch(
         &self,
         dir: &Path,
         ledger: LedgerId,
         partition: PartitionId,
     ) -> Result<Option<u64>, Error> {
-        let Some(latest) = self.latest(partition).await? else { return Ok(None) };
+        let Some(latest) = soon("its head", self.latest(partition)).await?? else { return Ok(None) };
         if newest(dir, partition)?.is_some_and(|(_, index)| index >= latest.index) {
             return Ok(None);
         }
         let mut bytes = Vec::new();
         for chunk in 0..latest.chunks {
             let key = format!("{}.{}.{chunk}", partition.0, latest.slot);
-            bytes.extend_from_slice(&self.0.get(key).await.map_err(bucket)?.ok_or(Error::Chunk(chunk))?);
+            let told = soon("a chunk", self.0.get(key)).await?.map_err(bucket)?;
+            bytes.extend_from_slice(&told.ok_or(Error::Chunk(chunk))?);
         }
         let dir = dir.to_owned();
         let placed = spawn_blocking(move || {
@@ -163,10 +190,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_does_not_come_is_not_waited_for() {
+        // Given a snapshot of which more is told than the server ever says,
+        let mut server = NatsServer::start().await;
+        let shared = Shared::open(&server.connect().await, "main", 1).await.unwrap();
+        shared.0.put("0.head", "0 7 1000000".into()).await.unwrap();
+        server.kill();
+        // then who takes over is told so, and folds the journal.
+        let there = tempfile::tempdir().unwrap();
+        let fetched = shared.fetch(there.path(), LedgerId([1; 16]), PartitionId(0));
+        let fetched = tokio::time::timeout(Duration::from_mins(1), fetched).await.unwrap();
+        assert!(matches!(fetched, Err(Error::Slow(_))), "{fetched:?}");
+    }
+
+    #[tokio::test]
     async fn the_newest_goes_from_one_directory_to_another() {
         // Given a snapshot in one process's directory,
         let server = NatsServer::start().await;
-        let shared = Shared::open(&server.connect().await, "main", 1).await.unwrap();
+        let client = server.connect().await;
+        assert!(Shared::find(&client, "main").await.is_err(), "who looks for it does not make it");
+        Shared::open(&client, "main", 1).await.unwrap();
+        let shared = Shared::find(&client, "main").await.unwrap();
         let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (ledger, partition) = (LedgerId([1; 16]), PartitionId(0));
         assert_eq!(shared.fetch(there.path(), ledger, partition).await.unwrap(), None);
