@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use florin_engine::{
     agenda::{Due, Work},
@@ -192,6 +192,15 @@ impl Handle {
         match &self.side {
             Side::Here(here) => here.give_up(authorize),
             Side::Elsewhere(there) => there.give_up(authorize),
+        }
+    }
+
+    /// Waits until what was given up is handed to where it is taken back, at most so long; says whether all of it is. For the
+    /// end of a process: what is still under way then is lost. Here it always is.
+    pub async fn reversals_handed_over(&self, within: Duration) -> bool {
+        match &self.side {
+            Side::Here(_) => true,
+            Side::Elsewhere(there) => there.reversals_handed_over(within).await,
         }
     }
 

@@ -182,6 +182,18 @@ impl Remote {
         Ok(())
     }
 
+    pub(crate) async fn reversals_handed_over(&self, within: Duration) -> bool {
+        let until = Instant::now() + within;
+        // Not by taking all there are: one that is given up meanwhile would find none.
+        while self.0.reversals.available_permits() < REVERSALS_MAX {
+            if Instant::now() >= until {
+                return false;
+            }
+            tokio::time::sleep(PAUSE.0).await;
+        }
+        true
+    }
+
     pub(crate) async fn taken_back(&self, asked: &Envelope) -> Result<bool, Error> {
         let payload = self.one(asked)?;
         let until = Instant::now() + self.0.options.total;

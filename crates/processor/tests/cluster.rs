@@ -228,9 +228,13 @@ async fn servers_that_are_gone_for_a_while_make_callers_wait_and_nothing_else() 
     // when the servers are gone, a caller is told to try again;
     field.server.kill();
     assert!(matches!(handle.submit(top_up("a", 5)).await, Err(Error::Busy { .. })));
+    // and one that ends is told that what it gave up has not arrived anywhere;
+    handle.give_up(&authorize(1, 100)).unwrap();
+    assert!(!handle.reversals_handed_over(Duration::from_millis(50)).await);
     // and when they are back, everything goes on by itself, once.
     field.server.restart().await;
     let reply = persist(&handle, top_up("a", 5)).await;
+    assert!(handle.reversals_handed_over(PATIENCE).await);
     assert!(matches!(reply.outcome, Outcome::Accepted(_)));
     let key = top_up("a", 5).key;
     assert_eq!(field.entries().await.iter().filter(|(_, entry)| entry.admitted.envelope.key == key).count(), 1);
@@ -249,8 +253,9 @@ async fn an_approval_that_nobody_waits_for_is_reversed() {
     // when the deadline of an authorization passes at the caller,
     let deadline = Instant::now() + Duration::from_millis(300);
     assert_eq!(handle.submit_by(authorize(1, 100), deadline).await, Err(Error::DeadlinePassed));
-    // then, whatever came of it, it is taken back.
+    // then, whatever came of it, it is taken back, which the end of the process waits for.
     field.world.disk.let_go();
+    assert!(handle.reversals_handed_over(PATIENCE).await);
     field.until_reversed().await;
     let deadline = Instant::now() + PATIENCE;
     while !handle.taken_back(&authorize(1, 100)).await.unwrap() {

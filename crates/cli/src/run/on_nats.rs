@@ -28,6 +28,9 @@ use crate::serve::stack::{Held, Stack, catch_up, open_issuer, open_views};
 /// How often a long start is told in the log.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 
+/// How long the end of the process waits for reversals to be handed over.
+const REVERSALS: Duration = Duration::from_secs(5);
+
 /// Opens what the roles need; `say` is told what is being waited for.
 pub(super) async fn open(
     config: &Config,
@@ -99,6 +102,15 @@ pub(super) async fn open(
         run_partitions(config, node, &journal, &client, &mut processor);
     }
     let mut placements = Tasks::new();
+    // Once nobody asks here any more, and before the partitions of this process go: they may be who takes back.
+    let (told, giving_up) = (placements.told(), handle.clone());
+    placements.spawn(async move {
+        told.await;
+        if !giving_up.reversals_handed_over(REVERSALS).await {
+            tracing::warn!("approvals that nobody heard are not reversed: no processor took their reversals");
+        }
+        Ok(())
+    });
     let mut held = Held::default();
     for (role, group, place) in [
         (Role::Settlement, "settlement", &mut held.settlement),
