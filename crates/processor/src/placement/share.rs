@@ -47,16 +47,15 @@ pub fn share<M: Clone + Ord>(
     // What few can run is given out first.
     let (few, all): (Vec<u16>, Vec<u16>) = free.into_iter().partition(|slot| sat_out.contains(slot));
     for slot in few.into_iter().chain(all) {
-        let member = match short.iter().position(|member| can(member, slot)) {
-            Some(at) => short.remove(at).clone(),
+        let member = if let Some(at) = short.iter().position(|member| can(member, slot)) {
+            short.remove(at).clone()
+        } else {
             // Beyond its share: whoever has it, or has least.
-            None => {
-                let holder = held.get(&slot).filter(|holder| members.contains(*holder) && can(holder, slot));
-                let load = |member: &M| shares.values().filter(|holder| **holder == *member).count();
-                let least = || members.iter().filter(|member| can(member, slot)).min_by_key(|member| load(member));
-                let Some(member) = holder.or_else(least) else { continue };
-                member.clone()
-            }
+            let holder = held.get(&slot).filter(|holder| members.contains(*holder) && can(holder, slot));
+            let load = |member: &M| shares.values().filter(|holder| **holder == *member).count();
+            let least = || members.iter().filter(|member| can(member, slot)).min_by_key(|member| load(member));
+            let Some(member) = holder.or_else(least) else { continue };
+            member.clone()
         };
         shares.insert(slot, member);
     }
