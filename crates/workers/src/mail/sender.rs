@@ -25,7 +25,7 @@ use crate::engine::Engine;
 type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
 /// Longest sleep; a clock that is set is noticed after it.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
+const SLEEP_MAX: Duration = Duration::from_mins(1);
 
 /// How a try ended.
 enum Tried {

@@ -29,7 +29,7 @@ const CURSOR_AFTER: Duration = Duration::from_secs(10);
 /// Most undelivered and delivered that are shown.
 pub(super) const SHOWN_MAX: (usize, usize) = (100, 20);
 /// Longest sleep; a clock that is set is noticed after it.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
+const SLEEP_MAX: Duration = Duration::from_mins(1);
 
 /// What all couriers work with.
 pub(super) struct Shared<S, T> {
@@ -262,7 +262,7 @@ impl<S: Source, T: Store> Courier<S, T> {
                 self.endpoint.state = State::Gone;
                 self.endpoint.changed_ms = now_ms;
                 self.keep_endpoint().await?;
-                delivery.error = "it answered 410".to_owned();
+                delivery.error = "it answered 410".into();
                 delivery.next_ms = now_ms;
                 self.keep(delivery, true).await?;
             }

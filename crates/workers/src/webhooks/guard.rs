@@ -95,12 +95,11 @@ pub fn check_url(text: &str, allow_http: bool, allow_private: bool) -> Result<Ur
 pub(crate) fn host_may_be_asked(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let literal = host.trim_start_matches('[').trim_end_matches(']');
-    match literal.parse::<IpAddr>() {
-        Ok(address) => is_public(address),
-        Err(_) => {
-            let name = host.trim_end_matches('.').to_ascii_lowercase();
-            !name.is_empty() && name != "localhost" && !name.ends_with(".localhost")
-        }
+    if let Ok(address) = literal.parse::<IpAddr>() {
+        is_public(address)
+    } else {
+        let name = host.trim_end_matches('.').to_ascii_lowercase();
+        !name.is_empty() && name != "localhost" && !name.ends_with(".localhost")
     }
 }
 

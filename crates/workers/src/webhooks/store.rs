@@ -53,7 +53,7 @@ impl Kept {
     pub fn needed(&self) -> florin_engine::ids::Position {
         let taken = self.cursors.iter().map(|(_, cursor)| cursor.mark);
         let waiting = self.deliveries.iter().map(|delivery| Mark::before(delivery.mark.position));
-        let first = taken.chain(waiting).map(|mark| mark.done()).min_by_key(|position| position.0);
+        let first = taken.chain(waiting).map(Mark::done).min_by_key(|position| position.0);
         first.unwrap_or(florin_engine::ids::Position(u64::MAX))
     }
 }

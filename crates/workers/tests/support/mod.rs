@@ -1,6 +1,6 @@
 //! A small world for stories: a real processor over a real journal in a temporary directory, a clock that is moved by
 //! hand, a scripted issuer, and one user with a funded wallet.
-#![allow(dead_code, unreachable_pub, reason = "each story file uses a part")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each story file uses a part")]
 
 mod issuer;
 

@@ -104,7 +104,6 @@ async fn talk(
                     Mood::Takes | Mood::DiesAfter => stream.write_all(b"250 ok\r\n").await?,
                 }
             }
-            "RCPT" => stream.write_all(b"250 ok\r\n").await?,
             "DATA" => {
                 stream.write_all(b"354 go on\r\n").await?;
                 let mut message = String::new();

@@ -57,22 +57,21 @@ pub(super) async fn ensure(broker: &Broker, names: &Names, shape: Shape) -> Resu
 async fn stream(broker: &Broker, name: &str, mut config: Value, shape: Shape) -> Result<(), Error> {
     let description = format!("florin settlement of ledger {}", shape.ledger);
     let info = format!("STREAM.INFO.{name}");
-    let found = match broker.api("looking at the queue's streams", &info, &json!({})).await? {
-        Some(found) => found,
-        None => {
-            config["name"] = json!(name);
-            config["description"] = json!(description);
-            config["storage"] = json!("file");
-            config["discard"] = json!("new");
-            config["num_replicas"] = json!(shape.replicas);
-            let made = broker.api("making the queue's streams", &format!("STREAM.CREATE.{name}"), &config).await;
-            let made = match made {
-                // Another process was faster, with settings of its own.
-                Err(Error::Refused { .. }) => broker.api("looking at the queue's streams", &info, &json!({})).await?,
-                made => made?,
-            };
-            made.ok_or(Error::Refused { doing: "making the queue's streams", reason: "it is gone again".into() })?
-        }
+    let found = if let Some(found) = broker.api("looking at the queue's streams", &info, &json!({})).await? {
+        found
+    } else {
+        config["name"] = json!(name);
+        config["description"] = json!(description);
+        config["storage"] = json!("file");
+        config["discard"] = json!("new");
+        config["num_replicas"] = json!(shape.replicas);
+        let made = broker.api("making the queue's streams", &format!("STREAM.CREATE.{name}"), &config).await;
+        let made = match made {
+            // Another process was faster, with settings of its own.
+            Err(Error::Refused { .. }) => broker.api("looking at the queue's streams", &info, &json!({})).await?,
+            made => made?,
+        };
+        made.ok_or(Error::Refused { doing: "making the queue's streams", reason: "it is gone again".into() })?
     };
     let is = &found["config"];
     let foreign = |reason: String| Error::Foreign { stream: name.to_owned(), reason };
