@@ -5,7 +5,7 @@
 //! meta.secret           the ledger secret, sealed
 //! person.<account>      the record (people.rs); its slot names the shred
 //! shred.<slot>          32 random bytes; deleted, and overwritten on disk, when the user is erased
-//! erased.<account>      nothing; written when the user is erased, so that others learn of it
+//! erased.<account>      nothing; written before anything else when the user is erased, so that others learn of it
 //! ```
 //!
 //! What a process may have to publish to: `$KV.FLORIN_<name>_VAULT.>`, and `$JS.API.STREAM.{INFO,MSG.GET,MSG.DELETE}` of the stream
@@ -19,6 +19,9 @@
 //! forgets those keys. What was asked at a moment is current as of that moment, so keys in memory are used only while the last
 //! answer was asked for less than [`STALE_MAX`] ago, and [`Vault::destroy`](crate::Vault::destroy) returns no earlier than that
 //! after its last write: by then nobody uses the key any more. While the servers are away nothing is sealed or opened.
+//!
+//! *Erasing halfway.* Whoever has an `erased` key is erased for every reader, whatever else is still there; keys are loaded no
+//! more. Where the process died before it had deleted the shred, the next that opens the vault and may delete does so.
 //!
 //! *Erasing for good.* The shred is deleted with the overwriting of JetStream. A cluster's servers keep it in their logs until
 //! those are compacted, and backups of streams have it as copies of files do: they are to be shredded too, or to lie encrypted.
@@ -110,6 +113,7 @@ impl Shared {
         };
         let bucket = Arc::new(bucket);
         let looks = Arc::new(Looks { current_at: Mutex::default(), wanted: Notify::new() });
+        runtime.spawn(complete(Arc::clone(&bucket)));
         runtime.spawn(look(Arc::clone(&bucket), Arc::clone(&looks), Arc::clone(cache), last));
         Ok(Self { runtime: Some(runtime), bucket, looks })
     }
@@ -154,6 +158,32 @@ pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current() {
         Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
         _ => work(),
+    }
+}
+
+/// Ends what processes that died while they erased users have left. Where this role may not, another one's start does.
+async fn complete(bucket: Arc<Bucket>) {
+    let mut from = 1;
+    loop {
+        let step = async {
+            let Some((sequence, account)) = bucket.next_erased(from).await? else { return Ok(None) };
+            if let Some(account) = account
+                && let Some(Value { sequence, body }) = bucket.get(&Bucket::person(&account)).await?
+                && let Record::Living { slot, .. } = Record::decode(&body)?
+            {
+                bucket.shred_for_good(slot).await?;
+                bucket.put(&Bucket::person(&account), Record::Erased.encode(), Some(sequence)).await?;
+            }
+            Ok::<_, Error>(Some(sequence))
+        };
+        match tokio::time::timeout(CALL_MAX, step).await {
+            Ok(Ok(Some(sequence))) => from = sequence + 1,
+            Ok(Ok(None)) => return,
+            Ok(Err(error)) => {
+                return tracing::warn!(error = &error as &dyn std::error::Error, "an erased user's shred may be left");
+            }
+            Err(_) => return tracing::warn!("an erased user's shred may be left: it could not be deleted in time"),
+        }
     }
 }
 
@@ -211,8 +241,14 @@ impl Store for Shared {
     }
 
     fn record(&self, account: Account) -> Result<Option<Record>, Error> {
-        let found = self.run(|bucket| async move { bucket.get(&Bucket::person(&account)).await })?;
-        found.map(|found| Record::decode(&found.body)).transpose()
+        let found = self.run(move |bucket| async move {
+            let (person, erased) = (Bucket::person(&account), Bucket::erased(&account));
+            tokio::try_join!(bucket.get(&person), bucket.get(&erased))
+        })?;
+        match found {
+            (Some(_), Some(_)) => Ok(Some(Record::Erased)),
+            (found, _) => found.map(|found| Record::decode(&found.body)).transpose(),
+        }
     }
 
     fn shred(&self, slot: u64) -> Result<Key, Error> {
@@ -268,10 +304,10 @@ impl Store for Shared {
             let Record::Living { slot, .. } = Record::decode(&body)? else {
                 return Ok(false);
             };
-            // The shred first: from here on the person is erased, whatever becomes of the rest.
-            self.run(move |bucket| async move { bucket.shred_for_good(slot).await })?;
+            // Told first: from here on the person is erased for everybody, whatever becomes of the rest.
             self.run(move |bucket| async move { bucket.put(&Bucket::erased(&account), Vec::new(), None).await })?;
             forget();
+            self.run(move |bucket| async move { bucket.shred_for_good(slot).await })?;
             let tombstone = Record::Erased.encode();
             let left = self.run(move |bucket| async move {
                 bucket.put(&Bucket::person(&account), tombstone, Some(sequence)).await

@@ -186,6 +186,31 @@ fn an_erasure_that_broke_off_after_the_shred_can_be_completed() {
 }
 
 #[test]
+fn an_erasure_that_broke_off_before_the_shred_counts_for_all_and_the_next_start_completes_it() {
+    let world = World::new();
+    let other = world.open();
+    other.register_all(&[(ALICE, "demo", "alice"), (BOB, "demo", "bob")]).unwrap();
+    let sealed = other.seal(ALICE, "x", b"y").unwrap();
+    // Given a process that died when it had only told of the erasure,
+    world.runtime.block_on(async {
+        let client = world.server.as_ref().unwrap().connect().await;
+        let erased = format!("$KV.FLORIN_test_VAULT.erased.{}", "a1".repeat(16));
+        async_nats::jetstream::new(client).publish(erased, "".into()).await.unwrap().await.unwrap();
+    });
+    // then who has the key in memory drops it and loads it no more,
+    eventually(|| matches!(other.open_sealed(ALICE, "x", &sealed), Err(Error::Erased)).then_some(()));
+    assert!(other.way_back(ALICE).unwrap().is_none());
+    assert!(matches!(other.seal(ALICE, "x", b"y"), Err(Error::Erased)));
+    // and when the vault is opened anew, the shred goes as well.
+    let fresh = world.open();
+    eventually(|| (world.keys().iter().filter(|key| key.contains(".shred.")).count() == 1).then_some(()));
+    assert!(matches!(fresh.open_sealed(ALICE, "x", &sealed), Err(Error::Erased)));
+    eventually(|| matches!(other.register(ALICE, "demo", "alice"), Err(Error::Erased)).then_some(()));
+    assert!(!fresh.destroy(ALICE).unwrap());
+    assert!(fresh.seal(BOB, "x", b"y").is_ok(), "the neighbour went too");
+}
+
+#[test]
 fn while_the_servers_are_away_nothing_is_sealed_and_afterwards_all_goes_on() {
     let mut world = World::new();
     let (one, other) = (world.open(), world.open());
