@@ -5,6 +5,7 @@
 mod smtp;
 mod support;
 
+use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +16,13 @@ use florin_engine::ids::{AccountId, AppealId, CardId};
 use florin_engine::money::Sealed;
 use florin_engine::policy::CardKind;
 use florin_engine::terms::{Change, EmailStatus, Status};
-use florin_journal::Provider;
+use florin_journal::{Provider, testing::NatsServer};
 use florin_workers::mail::{Error, Opener, Options, Outbox, check_address};
 use florin_workers::{Backoff, Mail};
 use secrecy::SecretString;
 use smtp::{Mood, Smtp};
 use support::{World, account, envelope, eventually};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// What is sealed is its text; of an erased user it is empty.
@@ -141,6 +143,58 @@ async fn a_server_that_fails_is_tried_again_up_to_a_bound_and_one_that_refuses_i
     eventually(async || recorded(&world, 2).await == [EmailStatus::Failed]).await;
     assert!(smtp.messages().is_empty());
     worker.abort();
+    settling.ends().await;
+    world.ends().await;
+}
+
+/// A mail worker as a process of its own has it, and what it holds.
+async fn process(
+    world: &World,
+    server: &NatsServer,
+    options: Options,
+    holds: bool,
+) -> (JoinHandle<Result<(), Error>>, watch::Sender<BTreeSet<u16>>) {
+    let outbox = Outbox::shared(server.connect().await, "main", world.journal.ledger().id, 1).await.unwrap();
+    let (hold, held) = watch::channel(if holds { BTreeSet::from([0]) } else { BTreeSet::new() });
+    let (handle, journal) = (world.handle.clone(), world.journal.clone());
+    let run = Mail::run(handle, journal, Arc::new(Plain), outbox, options, Some(held), std::future::pending());
+    (tokio::spawn(run), hold)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_share_an_outbox_and_a_partition_that_moves_sends_nothing_twice() {
+    let (world, server, smtp) = (World::new().await, NatsServer::start().await, Smtp::start(Mood::Takes).await);
+    let settling = world.settles();
+    let (first, of_first) = process(&world, &server, options(&world, &smtp), true).await;
+    let (second, of_second) = process(&world, &server, options(&world, &smtp), false).await;
+    // Given an appeal that the first has sent, the second sends the next when the partition is its own
+    appeals(&world, blocked(&world, "one").await, 1, "one").await;
+    eventually(async || recorded(&world, 1).await == [EmailStatus::Sent]).await;
+    of_first.send_replace(BTreeSet::new());
+    of_second.send_replace(BTreeSet::from([0]));
+    appeals(&world, blocked(&world, "two").await, 2, "two").await;
+    eventually(async || recorded(&world, 2).await == [EmailStatus::Sent]).await;
+    assert_eq!(smtp.messages().len(), 2, "each once: {:?}", smtp.messages());
+    // When it dies while the mail server hangs, then the first goes on where it was
+    smtp.is(Mood::Hangs);
+    let asked = smtp.messages().len();
+    appeals(&world, blocked(&world, "three").await, 3, "three").await;
+    smtp.asked(asked + 1).await;
+    second.abort();
+    smtp.is(Mood::Takes);
+    of_first.send_replace(BTreeSet::from([0]));
+    eventually(async || recorded(&world, 3).await == [EmailStatus::Sent]).await;
+    assert_eq!(smtp.messages().len(), 3, "{:?}", smtp.messages());
+    // And who comes to see knows how far it is
+    let seen = Outbox::shared(server.connect().await, "main", world.journal.ledger().id, 1).await.unwrap();
+    let reached = seen.reached(0);
+    assert!(reached.is_some());
+    let card = blocked(&world, "four").await;
+    appeals(&world, card, 4, "four").await;
+    eventually(async || recorded(&world, 4).await == [EmailStatus::Sent]).await;
+    seen.look().await.unwrap();
+    assert!(seen.reached(0).unwrap().index > reached.unwrap().index);
+    first.abort();
     settling.ends().await;
     world.ends().await;
 }

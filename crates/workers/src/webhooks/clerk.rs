@@ -12,10 +12,10 @@ use secrecy::SecretString;
 use tokio::time::MissedTickBehavior;
 
 use super::client::Client;
-use super::courier::{SHOWN_MAX, apply};
+use super::courier::SHOWN_MAX;
 use super::delivery::{Cursor, Mark};
 use super::desk::{Asked, EndpointShown, Inbox, Lag, Order, Shown};
-use super::endpoint::{Endpoint, State};
+use super::endpoint::{Endpoint, State, apply};
 use super::id::MessageId;
 use super::office::{Webhooks, forget_stored};
 use super::order::{Standing, Task};

@@ -14,10 +14,9 @@ use tracing::Instrument;
 use super::client::{Answer, Client, Letter};
 use super::delivery::{Cursor, Delivery, Mark};
 use super::desk::{EndpointShown, Order, Reply, Shown};
-use super::endpoint::{Endpoint, State};
+use super::endpoint::{Endpoint, State, apply};
 use super::id::MessageId;
 use super::lines::{Key, Lines, key};
-use super::signature::Secret;
 use super::source::{Due, Source};
 use super::store::{Change, Store};
 use super::{Error, Options, now_ms};
@@ -55,6 +54,8 @@ pub(super) enum Ask {
     Replay(Vec<(u16, Position)>, Reply<()>),
     /// A partition is this process's, with what is kept of it.
     Gain(u16, Option<Cursor>, Vec<Delivery>),
+    /// Something of a held partition that was kept and not known.
+    Stray(Delivery),
     /// A partition is this process's no more.
     Lose(u16),
 }
@@ -349,6 +350,12 @@ impl<S: Source, T: Store> Courier<S, T> {
                     self.lines.put(delivery);
                 }
             }
+            Ask::Stray(delivery) => {
+                let key = key(&delivery);
+                if self.lanes.contains_key(&key.0) && self.lines.get(&key).is_none() {
+                    self.lines.put(delivery);
+                }
+            }
             Ask::Lose(partition) => {
                 self.lanes.remove(&partition);
                 self.lines.leave(partition);
@@ -441,26 +448,6 @@ impl<S: Source, T: Store> Courier<S, T> {
         };
         self.lanes.iter().map(|(partition, lane)| of(*partition, lane)).collect()
     }
-}
-
-/// Changes an endpoint as ordered; the secret, if one was made.
-pub(super) fn apply(
-    endpoint: &mut Endpoint,
-    order: Order,
-    now_ms: u64,
-    rotation: Duration,
-) -> Result<Option<SecretString>, Error> {
-    order.url.trim_end_matches('/').clone_into(&mut endpoint.url);
-    endpoint.state = if order.enabled { State::Enabled } else { State::Disabled };
-    endpoint.changed_ms = now_ms;
-    let until_ms = now_ms.saturating_add(u64::try_from(rotation.as_millis()).unwrap_or(u64::MAX));
-    let make = order.secret.is_none() && (order.rotate || endpoint.secrets.is_empty());
-    let made = make.then(|| Secret::random().ok_or_else(|| Error::Secret("no randomness".into()))).transpose()?;
-    let shown = made.as_ref().map(Secret::text);
-    if let Some(secret) = order.secret.or(made) {
-        endpoint.rotate(secret, now_ms, until_ms);
-    }
-    Ok(shown)
 }
 
 /// Resolves when the stop is told.

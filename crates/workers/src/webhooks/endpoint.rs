@@ -5,7 +5,12 @@
 //! secret   := until_ms u64 (0: for ever) · length u16 · sealed bytes                                (integers little-endian)
 //! ```
 
+use std::time::Duration;
+
+use secrecy::SecretString;
+
 use super::Error;
+use super::desk::Order;
 use super::signature::Secret;
 
 /// Version of the stored form.
@@ -120,6 +125,26 @@ impl Endpoint {
         }
         Ok(Some(Self { company: company.to_owned(), url, state, secrets, changed_ms }))
     }
+}
+
+/// Changes an endpoint as ordered; the secret, if one was made.
+pub(super) fn apply(
+    endpoint: &mut Endpoint,
+    order: Order,
+    now_ms: u64,
+    rotation: Duration,
+) -> Result<Option<SecretString>, Error> {
+    order.url.trim_end_matches('/').clone_into(&mut endpoint.url);
+    endpoint.state = if order.enabled { State::Enabled } else { State::Disabled };
+    endpoint.changed_ms = now_ms;
+    let until_ms = now_ms.saturating_add(u64::try_from(rotation.as_millis()).unwrap_or(u64::MAX));
+    let make = order.secret.is_none() && (order.rotate || endpoint.secrets.is_empty());
+    let made = make.then(|| Secret::random().ok_or_else(|| Error::Secret("no randomness".into()))).transpose()?;
+    let shown = made.as_ref().map(Secret::text);
+    if let Some(secret) = order.secret.or(made) {
+        endpoint.rotate(secret, now_ms, until_ms);
+    }
+    Ok(shown)
 }
 
 fn put(bytes: &mut Vec<u8>, part: &[u8]) {

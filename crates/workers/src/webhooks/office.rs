@@ -13,10 +13,10 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::client::Client;
-use super::courier::{Ask, Courier, Shared, apply};
+use super::courier::{Ask, Courier, Shared};
 use super::delivery::Mark;
 use super::desk::{Asked, EndpointShown, Inbox, Lag, Lags, Order, Reply};
-use super::endpoint::{Endpoint, State};
+use super::endpoint::{Endpoint, State, apply};
 use super::id::MessageId;
 use super::order::Task;
 use super::source::Source;
@@ -63,6 +63,7 @@ impl Webhooks {
     ) -> Result<(), Error> {
         let client = Client::new(&options)?;
         let all = (0..source.partitions()).collect();
+        let leased = held.is_some();
         let mut held = held.unwrap_or_else(|| watch::channel(all).1);
         let (stop, stopped) = watch::channel(false);
         let mut office = Office {
@@ -70,6 +71,8 @@ impl Webhooks {
             couriers: BTreeMap::new(),
             parts: JoinSet::new(),
             held: BTreeSet::new(),
+            leased,
+            strays: BTreeMap::new(),
             disobeyed: true,
             moved: watch::channel(0).0,
             lags: inbox.lags,
@@ -80,7 +83,12 @@ impl Webhooks {
         stop.send_replace(true);
         let mut outcome = ended;
         while let Some(part) = office.parts.join_next().await {
-            outcome = outcome.and(part.map_err(Error::from).and_then(|part| part));
+            let part = part.map_err(Error::from).and_then(|part| part);
+            // That a courier has ended says less than why.
+            outcome = match (outcome, part) {
+                (Err(Error::Stopped), Err(why)) => Err(why),
+                (outcome, part) => outcome.and(part),
+            };
         }
         outcome
     }
@@ -91,6 +99,10 @@ struct Office<S, T> {
     couriers: BTreeMap<String, mpsc::Sender<Ask>>,
     parts: JoinSet<Result<(), Error>>,
     held: BTreeSet<u16>,
+    /// Whether others hold partitions too.
+    leased: bool,
+    /// By partition: what was kept and known to nobody here when it was last looked.
+    strays: BTreeMap<u16, BTreeSet<Mark>>,
     /// Whether there are orders that could not be done yet.
     disobeyed: bool,
     /// Told on when a source has moved.
@@ -265,10 +277,13 @@ impl<S: Source, T: Store> Office<S, T> {
                 Task::Discard => Some(Ask::Discard((partition, mark), reply)),
                 Task::Replay => Some(Ask::Replay(vec![(partition, mark.position)], reply)),
             };
-            if let (Some(ask), Some(courier)) = (ask, self.couriers.get(&order.company)) {
+            let asked = ask.zip(self.couriers.get(&order.company));
+            let passed = asked.is_some();
+            if let Some((ask, courier)) = asked {
                 pass(courier, ask).await;
             }
             match done.await {
+                Err(_) if passed => return Err(Error::Stopped),
                 Ok(Err(Error::Bucket(error))) => return Err(error.into()),
                 Ok(Ok(())) => tracing::info!(?order, "ops have ordered this, and it is done"),
                 Ok(Err(error)) => tracing::warn!(?order, %error, "ops have ordered what cannot be done"),
@@ -365,7 +380,7 @@ impl<S: Source, T: Store> Office<S, T> {
     }
 
     /// Has the source forget what is old and sent.
-    async fn forget(&self) -> Result<(), Error> {
+    async fn forget(&mut self) -> Result<(), Error> {
         let mut needs: BTreeMap<u16, (Position, BTreeSet<Mark>)> = BTreeMap::new();
         // Nobody waits for anything in a partition that no courier names.
         let everything = || (Position(u64::MAX), BTreeSet::new());
@@ -378,6 +393,9 @@ impl<S: Source, T: Store> Office<S, T> {
         let since_ms = now_ms().saturating_sub(replay_ms);
         for partition in self.held.clone() {
             let (needed, except) = needs.remove(&partition).unwrap_or_else(everything);
+            if self.leased {
+                self.gather(partition, &except).await?;
+            }
             let shared = Arc::clone(&self.shared);
             let forget = move || shared.source.forget(partition, needed, since_ms, &except);
             tokio::task::spawn_blocking(forget).await??;
@@ -388,6 +406,21 @@ impl<S: Source, T: Store> Office<S, T> {
         for partition in (0..self.shared.source.partitions()).filter(|partition| !self.held.contains(partition)) {
             let Shared { source, store, options, .. } = &*self.shared;
             forget_stored(source, store, options, partition, &enabled).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes over what is kept of a held partition and nobody here knows, twice in a row: somebody who had lost the partition
+    /// without knowing it took it in after it had been sent from here. It is sent once more.
+    async fn gather(&mut self, partition: u16, known: &BTreeSet<Mark>) -> Result<(), Error> {
+        let kept = self.shared.store.load(partition).await?.sound();
+        let stray: Vec<_> = kept.deliveries.into_iter().filter(|delivery| !known.contains(&delivery.mark)).collect();
+        let before = self.strays.remove(&partition).unwrap_or_default();
+        self.strays.insert(partition, stray.iter().map(|delivery| delivery.mark).collect());
+        for delivery in stray.into_iter().filter(|delivery| before.contains(&delivery.mark)) {
+            if let Some(courier) = self.couriers.get(&delivery.company) {
+                pass(courier, Ask::Stray(delivery)).await;
+            }
         }
         Ok(())
     }

@@ -19,6 +19,7 @@
 //! - *Two that believe in one partition.* Every write names the revision it replaces. Who has lost the partition without
 //!   knowing it writes over nothing: its write is [`bucket::Error::Changed`](crate::bucket::Error::Changed), upon which it begins
 //!   anew with what is stored. Until then it may send what the other sends too, under the same ids, and nothing before its turn.
+//!   What it takes in after the other has sent it is found by the other, and sent once more.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
