@@ -11,7 +11,7 @@ use super::receiver::Receiver;
 use super::world::{Events, LEDGER, Place, Worker, bodies, of_card, order};
 
 /// No story takes this long; one that does has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A worker as a process of its own has it, and what it holds.
 fn process(events: &Events, server: &NatsServer, held: &[u16]) -> (Worker, watch::Sender<BTreeSet<u16>>) {

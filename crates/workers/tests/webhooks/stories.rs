@@ -201,7 +201,7 @@ pub(crate) async fn what_was_sent_can_be_sent_again_one_or_all_from_a_position<P
     // When one is sent again, it has the same id and body
     worker.desk.resend(first[1].id().parse().unwrap()).await.unwrap();
     let count = async |count: usize| {
-        let until = tokio::time::Instant::now() + Duration::from_secs(60);
+        let until = tokio::time::Instant::now() + Duration::from_mins(1);
         while receiver.got().len() < count {
             assert!(tokio::time::Instant::now() < until, "{:?}", receiver.got());
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -225,7 +225,7 @@ pub(crate) async fn what_waits_is_bounded_and_needed_by_the_slowest<P: Place>() 
     receiver.answers(|_, _| 500);
     let set = |options: &mut Options| {
         options.window = 4;
-        options.schedule = Schedule::new(vec![Duration::ZERO, Duration::from_secs(600)]).unwrap();
+        options.schedule = Schedule::new(vec![Duration::ZERO, Duration::from_mins(10)]).unwrap();
     };
     let worker = Worker::start(&events, &dir, set);
     worker.endpoint("demo", &receiver).await;
@@ -235,7 +235,7 @@ pub(crate) async fn what_waits_is_bounded_and_needed_by_the_slowest<P: Place>() 
     }
     worker.until("full", |shown| shown.waiting == 4).await;
     // Then nothing that is not taken in is forgotten, and nothing that waits either
-    let until = tokio::time::Instant::now() + Duration::from_secs(60);
+    let until = tokio::time::Instant::now() + Duration::from_mins(1);
     loop {
         let last = events.forgotten.lock().unwrap().last().cloned();
         if let Some((needed, except)) = last

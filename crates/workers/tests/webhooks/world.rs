@@ -231,7 +231,7 @@ impl Worker {
     }
 
     pub(crate) async fn until(&self, what: &str, holds: impl Fn(&florin_workers::webhooks::EndpointShown) -> bool) {
-        let until = tokio::time::Instant::now() + Duration::from_secs(60);
+        let until = tokio::time::Instant::now() + Duration::from_mins(1);
         loop {
             let shown = self.desk.list().await.unwrap();
             if shown.iter().any(&holds) {
