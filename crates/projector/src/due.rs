@@ -293,7 +293,8 @@ mod tests {
             change(&mut after);
             after
         };
-        let cases: [(fn(&mut CardRow), &[DueKind]); 6] = [
+        type Case = (fn(&mut CardRow), &'static [DueKind]);
+        let cases: [Case; 6] = [
             (|card| card.balance = Minor(5), &[]),
             (|card| card.tries = 3, &[]),
             (|card| card.status = Status::Frozen, &[DueKind::Card]),
