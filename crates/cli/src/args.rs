@@ -108,7 +108,8 @@ Examples:
 
 Any number of processes may have the same role; partitions are shared out among them, and move when one joins, leaves or dies.
 All of them need the keys that the ledger was made with: master.key, and for a processor signing.key ([secrets]).
-Every process answers /healthz, /readyz and /metrics on --ops-listen. A data directory is for one process: views of a gateway,
+Every process answers /healthz, /readyz and /metrics on --ops-listen. A processor is ready when it reaches the servers, with or
+without a share; its /readyz names the partitions that run in it. A data directory is for one process: views of a gateway,
 snapshots of a processor, the cards of a sandbox issuer; all but the last may be deleted.
 SIGTERM and SIGINT stop it: what was admitted is made durable and answered first.
 `florin --help` lists the exit codes.";

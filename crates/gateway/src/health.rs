@@ -4,6 +4,7 @@
 //! balancer should send requests only then.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +14,7 @@ use std::{
 
 use axum::{
     Router,
-    extract::State,
+    extract,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -39,6 +40,8 @@ struct Probe {
 struct Readiness {
     ready: bool,
     reasons: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partitions: Option<BTreeSet<u16>>,
 }
 
 /// `/healthz` and `/readyz`.
@@ -47,25 +50,35 @@ pub fn routes(ports: &Ports) -> Router {
     Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).with_state(probe)
 }
 
-/// What is in the way of being ready, in words; nothing: ready.
-pub type Reasons = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+/// How a process without a gateway is, or one whose gateway is not there yet.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// What is in the way of being ready, in words; nothing: ready.
+    pub reasons: Vec<String>,
+    /// The partitions that are run here; `None` where none ever are. It may be none of them: shares move, and a process
+    /// without one is as ready to take one as any.
+    pub partitions: Option<BTreeSet<u16>>,
+}
+
+/// Tells how the process is, when asked.
+pub type Asked = Arc<dyn Fn() -> State + Send + Sync>;
 
 /// `/healthz` and `/readyz` of a process without a gateway, or whose gateway is not there yet.
-pub fn bare_routes(reasons: Reasons) -> Router {
-    let ready = async move || ready_unless(reasons());
+pub fn bare_routes(asked: Asked) -> Router {
+    let ready = async move || ready_unless(asked());
     Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready))
 }
 
 /// `/metrics`, in the format of Prometheus.
 pub fn metrics_route(handle: PrometheusHandle) -> Router {
-    let render = async move |State(handle): State<PrometheusHandle>| {
+    let render = async move |extract::State(handle): extract::State<PrometheusHandle>| {
         let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         ([(header::CONTENT_TYPE, text)], handle.render())
     };
     Router::new().route("/metrics", get(render)).with_state(handle)
 }
 
-async fn ready(State(probe): State<Probe>) -> Response {
+async fn ready(extract::State(probe): extract::State<Probe>) -> Response {
     let mut reasons = Vec::new();
     for partition in 0..probe.ports.handle.partitions() {
         let asked = probe.ports.handle.status(partition);
@@ -85,13 +98,13 @@ async fn ready(State(probe): State<Probe>) -> Response {
     if probe.ports.preparing.load(Ordering::Acquire) {
         reasons.push("what is there from the start is still being made".to_owned());
     }
-    ready_unless(reasons)
+    ready_unless(State { reasons, partitions: None })
 }
 
-fn ready_unless(reasons: Vec<String>) -> Response {
+fn ready_unless(State { reasons, partitions }: State) -> Response {
     let ready = reasons.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json(status, &Readiness { ready, reasons }).into_response()
+    json(status, &Readiness { ready, reasons, partitions }).into_response()
 }
 
 impl Probe {

@@ -41,9 +41,9 @@ pub fn listener(gateway: &Gateway, apis: Router) -> Router {
 }
 
 /// A listener without a gateway, or before there is one: probes, `beside`, and for everything else the advice to come again.
-pub fn waiting_listener(reasons: health::Reasons, beside: Router) -> Router {
+pub fn waiting_listener(asked: health::Asked, beside: Router) -> Router {
     let busy = async || Failure::<Plain>::from(Problem::Busy { retry_after_s: 1 });
-    beside.merge(health::bare_routes(reasons)).fallback(busy).layer(from_fn(edge))
+    beside.merge(health::bare_routes(asked)).fallback(busy).layer(from_fn(edge))
 }
 
 /// A listener of its own for one dialect, without a prefix, so that a client written for its document needs only another base URL;

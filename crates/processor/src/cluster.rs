@@ -8,6 +8,7 @@
 //! is tried on here as long as there is none.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use florin_journal::{LedgerId, PartitionId, Provider};
@@ -46,11 +47,13 @@ pub struct Options {
     pub replicas: usize,
     /// What people should see of this process beside its lease: a host, a name.
     pub label: String,
+    /// Is told which partitions run here, whenever that changes (default: a sender of its own, that nobody listens to).
+    pub running: Arc<watch::Sender<BTreeSet<u16>>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { processor: crate::Options::default(), ttl: placement::TTL, replicas: 1, label: String::new() }
+        Self { processor: crate::Options::default(), ttl: placement::TTL, replicas: 1, label: String::new(), running: Arc::default() }
     }
 }
 
@@ -247,11 +250,13 @@ async fn once<P: Provider>(
     };
     tracing::info!(partition, "a partition is run here");
     let begun = Instant::now();
+    options.running.send_modify(|running| _ = running.insert(partition));
     let failed = tokio::select! {
         failed = running.failed() => Some(failed),
         _ = stopped.wait_for(|stop| *stop) => None,
         () = publish(client, name, partition, options) => None,
     };
+    options.running.send_modify(|running| _ = running.remove(&partition));
     serving.stop().await;
     let ended = running.stop().await;
     if let Some(source) = failed {

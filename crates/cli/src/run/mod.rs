@@ -9,14 +9,16 @@ mod node;
 pub(crate) mod on_nats;
 mod sandbox;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_nats::Client;
 use async_nats::connection::State;
-use florin_gateway::health::{self, Reasons};
+use florin_gateway::health;
 use florin_gateway::http::metrics;
 use florin_gateway::{nats_reads, waiting_listener};
+use tokio::sync::watch;
 
 use crate::args::{OnNats, Run};
 use crate::config::{self, Config};
@@ -53,6 +55,8 @@ pub(crate) fn run(args: &Run) -> Result<(), Failure> {
 struct Stage {
     what: Arc<Mutex<String>>,
     client: Arc<OnceLock<Client>>,
+    /// The partitions that run here.
+    owned: Arc<watch::Sender<BTreeSet<u16>>>,
 }
 
 impl Stage {
@@ -60,13 +64,18 @@ impl Stage {
         *self.what.lock().unwrap_or_else(PoisonError::into_inner) = what.into();
     }
 
-    fn reasons(&self) -> Reasons {
+    /// Answers to `/readyz`; with the role processor they name the partitions that run here.
+    fn asked(&self, roles: &Roles) -> health::Asked {
+        let processor = roles.has(Role::Processor);
         let stage = self.clone();
         Arc::new(move || {
             let what = stage.what.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let connected = stage.client.get().is_none_or(|client| client.connection_state() == State::Connected);
             let away = (!connected).then(|| "no NATS server can be reached".to_owned());
-            away.into_iter().chain((!what.is_empty()).then_some(what)).collect()
+            health::State {
+                reasons: away.into_iter().chain((!what.is_empty()).then_some(what)).collect(),
+                partitions: processor.then(|| stage.owned.borrow().clone()),
+            }
         })
     }
 }
@@ -91,11 +100,11 @@ async fn process(mut config: Config, roles: &Roles, demo: Option<&Path>) -> Resu
     let drain = std::time::Duration::from_millis(config.gateway.drain_ms);
     let (public_most, ops_most) = connections::bounds();
     let (public_door, ops_door) = (Door::default(), Door::default());
-    let waiting = waiting_listener(stage.reasons(), health::metrics_route(metrics.clone()));
+    let waiting = waiting_listener(stage.asked(roles), health::metrics_route(metrics.clone()));
     let ops = serve(&mut listeners, (ops, ops_door.router(waiting)), ops_most, drain)?;
     let public = match public {
         Some(public) => {
-            let waiting = waiting_listener(stage.reasons(), axum::Router::new());
+            let waiting = waiting_listener(stage.asked(roles), axum::Router::new());
             Some(serve(&mut listeners, (public, public_door.router(waiting)), public_most, drain)?)
         }
         None => None,
@@ -113,7 +122,8 @@ async fn process(mut config: Config, roles: &Roles, demo: Option<&Path>) -> Resu
             let client = connect::connect(&config.nats, &roles.to_string()).await?;
             let _ = stage.client.set(client.clone());
             let told = stage.clone();
-            on_nats::open(&config, &node, roles, client, sandbox, move |what| told.say(what)).await
+            let owned = Arc::clone(&stage.owned);
+            on_nats::open(&config, &node, roles, (client, owned), sandbox, move |what| told.say(what)).await
         };
         let stack = tokio::select! {
             stack = opening => stack?,

@@ -1,6 +1,7 @@
 //! The stack on NATS: the journal's streams, partitions as far as they fall to this process, views of its own, the shared
 //! vault and queue; of all that only what the roles need.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use florin_processor::{Handle, remote};
 use florin_vault::Vault;
 use florin_workers::Settlement;
 use florin_workers::queue::{JetStream, SharedSettings};
+use tokio::sync::watch;
 
 use super::{Node, connect};
 use crate::causes;
@@ -31,12 +33,13 @@ const TOLD_EVERY: Duration = Duration::from_secs(5);
 /// How long the end of the process waits for reversals to be handed over.
 const REVERSALS: Duration = Duration::from_secs(5);
 
-/// Opens what the roles need; `say` is told what is being waited for.
+/// Opens what the roles need; beside the connection, where the partitions that run here are to be told; `say` is told what
+/// is being waited for.
 pub(super) async fn open(
     config: &Config,
     node: &Node,
     roles: &Roles,
-    client: Client,
+    (client, owned): (Client, Arc<watch::Sender<BTreeSet<u16>>>),
     sandbox: Option<Arc<Sandbox>>,
     say: impl Fn(String) + Clone + Send + Sync + 'static,
 ) -> Result<Stack<Nats, JetStream>, Failure> {
@@ -99,7 +102,7 @@ pub(super) async fn open(
     let handle = Handle::remote(client.clone(), &name, partitions, remote::Options::default());
     let mut processor = Tasks::new();
     if roles.has(Role::Processor) {
-        run_partitions(config, node, &journal, &client, &mut processor);
+        run_partitions(config, node, &journal, &client, owned, &mut processor);
     }
     let mut placements = Tasks::new();
     // Once nobody asks here any more, and before the partitions of this process go: they may be who takes back.
@@ -215,7 +218,14 @@ pub(crate) async fn make_beside(config: &Config, client: Client, journal: &Nats)
 }
 
 /// Runs the partitions that fall to this process.
-fn run_partitions(config: &Config, node: &Node, journal: &Nats, client: &Client, processor: &mut Tasks) {
+fn run_partitions(
+    config: &Config,
+    node: &Node,
+    journal: &Nats,
+    client: &Client,
+    owned: Arc<watch::Sender<BTreeSet<u16>>>,
+    processor: &mut Tasks,
+) {
     let options = cluster::Options {
         processor: florin_processor::Options {
             user_lane: config.processor.queue,
@@ -226,6 +236,7 @@ fn run_partitions(config: &Config, node: &Node, journal: &Nats, client: &Client,
         },
         replicas: config.nats.replicas,
         label: host(),
+        running: owned,
         ..cluster::Options::default()
     };
     let (journal, client, name) = (journal.clone(), client.clone(), config.nats.ledger.clone());
