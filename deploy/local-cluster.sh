@@ -54,7 +54,6 @@ random() { od -An -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
 upper() { printf %s "$1" | tr a-z A-Z; }
 for role in admin processor gateway ops settlement clock webhooks mail client sys; do
   [ -s "$dir/passwords/$role" ] || printf 'p%s\n' "$(random 16)" >"$dir/passwords/$role"
-  export "FLORIN_NATS_$(upper "$role")_PASSWORD=$(cat "$dir/passwords/$role")"
 done
 [ -s "$dir/issuer.secret" ] || random 32 >"$dir/issuer.secret"
 
@@ -67,6 +66,7 @@ if [ "$major" -lt 2 ] || { [ "$major" -eq 2 ] && [ "$minor" -lt 12 ]; }; then
 fi
 client() { echo $((base + $1 - 1)); }
 route() { echo $((base + 2 + $1)); }
+urls="nats://127.0.0.1:$(client 1),nats://127.0.0.1:$(client 2),nats://127.0.0.1:$(client 3)"
 for n in 1 2 3; do
   cat >"$dir/nats/$n.conf" <<CONF
 server_name: florin-$n
@@ -76,6 +76,7 @@ jetstream { store_dir: "$dir/nats/store-$n", max_memory_store: 64MB, max_file_st
   $sync
 }
 cluster { name: florin, listen: "127.0.0.1:$(route $n)"
+  no_advertise: true # florin.toml names all three
   routes: ["nats://127.0.0.1:$(route 1)", "nats://127.0.0.1:$(route 2)", "nats://127.0.0.1:$(route 3)"]
 }
 include "permissions.conf"
@@ -84,7 +85,7 @@ done
 cp "$here/nats/permissions.conf" "$dir/nats/permissions.conf"
 cat >"$dir/florin.toml" <<TOML
 [nats]
-url = "nats://127.0.0.1:$(client 1),nats://127.0.0.1:$(client 2),nats://127.0.0.1:$(client 3)"
+url = "$urls"
 ledger = "main"
 replicas = 3
 allow_old_server = $old
@@ -119,6 +120,14 @@ keep() {
     done
   ) &
   keepers+=($!)
+}
+# nats NUMBER — a server; it alone gets all passwords.
+nats() {
+  local role
+  for role in "$dir"/passwords/*; do
+    export "FLORIN_NATS_$(upper "${role##*/}")_PASSWORD=$(cat "$role")"
+  done
+  exec "$server" -c "$dir/nats/$1.conf"
 }
 # as USER COMMAND… — with the NATS user of a role.
 as() {
@@ -180,10 +189,15 @@ ready() {
 }
 
 for n in 1 2 3; do
-  keep "nats-$n" "$server" -c "$dir/nats/$n.conf"
+  keep "nats-$n" nats "$n"
 done
-(as admin "$florin" ledger create --nats "nats://127.0.0.1:$(client 1),nats://127.0.0.1:$(client 2),nats://127.0.0.1:$(client 3)" \
-  --data "$dir/keys" --if-missing)
+# On a slow machine the servers take a while to agree on who leads them: 9 is a NATS that is not there yet.
+for try in 1 2 3 4 5 6; do
+  code=0
+  (as admin "$florin" ledger create --nats "$urls" --data "$dir/keys" --if-missing) || code=$?
+  [ $code -eq 9 ] && [ "$try" -lt 6 ] || break
+done
+[ $code -eq 0 ] || exit $code
 "$florin" demo prepare "$dir/demo.json" --listen "127.0.0.1:$((base + 10))" --ops-listen "127.0.0.1:$((base + 20))"
 
 ops_listen() { echo "--ops-listen 127.0.0.1:$((base + $1))"; }

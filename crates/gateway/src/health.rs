@@ -13,8 +13,7 @@ use std::{
 };
 
 use axum::{
-    Router,
-    extract,
+    Router, extract,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,

@@ -53,7 +53,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { processor: crate::Options::default(), ttl: placement::TTL, replicas: 1, label: String::new(), running: Arc::default() }
+        Self {
+            processor: crate::Options::default(),
+            ttl: placement::TTL,
+            replicas: 1,
+            label: String::new(),
+            running: Arc::default(),
+        }
     }
 }
 

@@ -139,15 +139,30 @@ impl Cluster {
 
     /// The binary, as the admin of the NATS servers.
     pub(crate) fn florin(&self, args: &[&str]) -> Output {
-        let password = fs::read_to_string(self.dir.path().join("passwords/admin")).unwrap();
-        Command::new(env!("CARGO_BIN_EXE_florin"))
+        self.with_user("admin", args).output().unwrap()
+    }
+
+    /// The binary, as one of the users of the NATS servers.
+    pub(crate) fn with_user(&self, user: &str, args: &[&str]) -> Command {
+        let password = fs::read_to_string(self.dir.path().join("passwords").join(user)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_florin"));
+        command
             .args(args)
             .env("FLORIN_CONFIG", self.dir.path().join("florin.toml"))
-            .env("FLORIN_NATS_USER", "admin")
+            .env("FLORIN_NATS_USER", user)
             .env("FLORIN_NATS_PASSWORD", password.trim())
-            .env("FLORIN_NATS_INBOX_PREFIX", "_INBOX_admin")
-            .output()
-            .unwrap()
+            .env("FLORIN_NATS_INBOX_PREFIX", format!("_INBOX_{user}"));
+        command
+    }
+
+    /// The address of a listener at this place of the script's list.
+    pub(crate) fn listens(&self, place: u16) -> String {
+        format!("127.0.0.1:{}", self.port + place)
+    }
+
+    /// The port of the first server.
+    pub(crate) fn nats_port(&self) -> u16 {
+        self.port
     }
 
     /// The servers, as `--nats` takes them.
@@ -162,13 +177,17 @@ impl Cluster {
         options.custom_inbox_prefix("_INBOX_client").connect(format!("nats://127.0.0.1:{}", self.port)).await.unwrap()
     }
 
+    /// Exports the ledger; the file.
+    pub(crate) fn export(&self) -> PathBuf {
+        let file = self.dir.path().join(format!("{:?}.export", Instant::now()).replace(['{', '}', ' ', ':'], ""));
+        let exported = self.florin(&["export", "--nats", &self.url(), "-o", file.to_str().unwrap()]);
+        assert!(exported.status.success(), "{exported:?}\n{}", self.told());
+        file
+    }
+
     /// Exports the ledger and has the export audited: it must be clean.
     pub(crate) fn audit(&self) {
-        let file = self.dir.path().join(format!("{:?}.export", Instant::now()).replace(['{', '}', ' ', ':'], ""));
-        let file = file.to_str().unwrap();
-        let exported = self.florin(&["export", "--nats", &self.url(), "-o", file]);
-        assert!(exported.status.success(), "{exported:?}\n{}", self.told());
-        let audited = self.florin(&["audit", "verify", file]);
+        let audited = self.florin(&["audit", "verify", self.export().to_str().unwrap()]);
         let report = String::from_utf8_lossy(&audited.stdout).into_owned();
         assert_eq!(audited.status.code(), Some(0), "{report}\n{}", String::from_utf8_lossy(&audited.stderr));
     }

@@ -6,7 +6,10 @@
 
 mod chaos;
 mod cluster;
+mod dashboard;
 mod moving;
+mod network;
+mod proxy;
 
 use std::time::Duration;
 
@@ -18,8 +21,10 @@ use serde_json::{Value, json};
 async fn the_local_cluster_serves_survives_and_adds_up() {
     let mut cluster = Cluster::start();
     two_gateways_tell_the_same(&cluster).await;
+    dashboard::the_figures_and_refusals_are_those_of_one_machine(&cluster).await;
     any_nats_client_tops_up_and_reads(&cluster).await;
     views_that_are_deleted_come_back_the_same(&cluster).await;
+    network::a_third_processor_gets_a_share_and_loses_it_with_its_line(&cluster).await;
     chaos::nothing_is_lost_or_doubled(&cluster).await;
     servers_that_stand_still_cost_time_and_nothing_else(&cluster).await;
     cluster.audit();
