@@ -46,7 +46,7 @@ pub(crate) enum Command {
     #[command(after_help = crate::transfer::IMPORT)]
     Import(crate::transfer::Import),
     /// Set up a demo on roles that run as processes of their own.
-    #[command(subcommand, after_help = "Example: florin demo seed demo.json")]
+    #[command(subcommand, after_help = DEMO)]
     Demo(Demo),
     /// Look after the views.
     #[command(subcommand, after_help = "Example: florin views rebuild --data /var/lib/florin")]
@@ -113,6 +113,14 @@ without a share; its /readyz names the partitions that run in it. A data directo
 snapshots of a processor, the cards of a sandbox issuer; all but the last may be deleted.
 SIGTERM and SIGINT stop it: what was admitted is made durable and answered first.
 `florin --help` lists the exit codes.";
+
+const DEMO: &str = "\
+In this order:
+  florin demo prepare demo.json                 credentials, and where the roles will listen
+  florin run … --demo demo.json                 each role; all loopback
+  florin demo seed demo.json                    once processor and ops run
+
+`deploy/local-cluster.sh` does all of it, servers included.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
