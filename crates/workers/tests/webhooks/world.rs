@@ -18,13 +18,16 @@ use tokio::task::JoinHandle;
 
 pub(crate) const LEDGER: LedgerId = LedgerId([0xAB; 16]);
 
+/// A call to forget: up to where, but for these.
+type Forgotten = (Position, BTreeSet<Mark>);
+
 /// What is due, in memory: each event is a record of its own.
 #[derive(Clone)]
 pub(crate) struct Events {
     partitions: u16,
     rows: Arc<Mutex<Vec<(String, Due)>>>,
     reached: watch::Sender<u64>,
-    pub(crate) forgotten: Arc<Mutex<Vec<(Position, BTreeSet<Mark>)>>>,
+    pub(crate) forgotten: Arc<Mutex<Vec<Forgotten>>>,
 }
 
 impl Events {
