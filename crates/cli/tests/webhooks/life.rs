@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::receiver::{Got, Receiver};
 use crate::server::{Server, fails, florin, send, serve_demo};
 
-fn serve(data: &Path) -> Command {
+pub(crate) fn serve(data: &Path) -> Command {
     let mut command = serve_demo(data);
     command.env("FLORIN_WEBHOOKS_ALLOW_PRIVATE", "true").env("FLORIN_WEBHOOKS_ALLOW_HTTP", "true");
     command.env("FLORIN_WEBHOOKS_TIMEOUT_MS", "500");

@@ -3,7 +3,10 @@
 #![allow(dead_code, reason = "the server's helpers are shared with other stories")]
 
 mod appeal;
+#[path = "../baas/desk.rs"]
+mod desk;
 mod life;
+mod plastic;
 #[path = "../../../workers/tests/support/receiver.rs"]
 mod receiver;
 #[path = "../serve/server.rs"]
