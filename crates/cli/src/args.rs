@@ -115,7 +115,7 @@ SIGTERM and SIGINT stop it: what was admitted is made durable and answered first
 `florin --help` lists the exit codes.";
 
 const DEMO: &str = "\
-In this order:
+Examples, in this order:
   florin demo prepare demo.json                 credentials, and where the roles will listen
   florin run … --demo demo.json                 each role; all loopback
   florin demo seed demo.json                    once processor and ops run

@@ -18,9 +18,13 @@ use tokio::task::JoinHandle;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
+fn settings(server: &NatsServer) -> Settings {
+    Settings { allow_old_server: server.is_old(), ..Settings::default() }
+}
+
 async fn process(server: &NatsServer, world: &World) -> (oneshot::Sender<()>, JoinHandle<()>) {
     let client = server.connect().await;
-    let journal = Nats::open(client.clone(), "main", Some(signing()), Settings::default()).await.unwrap();
+    let journal = Nats::open(client.clone(), "main", Some(signing()), settings(server)).await.unwrap();
     let processor = world.options.clone();
     let options = Options { processor, ttl: Duration::from_secs(2), ..Options::default() };
     let (shutdown, ended) = oneshot::channel();
@@ -49,7 +53,8 @@ async fn what_was_acknowledged_is_there_once_whatever_happens_to_server_and_owne
     // Given a ledger on NATS with two processors, and clients that go on,
     let mut server = NatsServer::start().await;
     let client = server.connect().await;
-    let journal = Nats::create(client.clone(), "main", 1, signing(), Settings::default()).await.unwrap();
+    let settings = settings(&server);
+    let journal = Nats::create(client.clone(), "main", 1, signing(), settings).await.unwrap();
     let world = World::new();
     let (first, second) = (process(&server, &world).await, process(&server, &world).await);
     let handle = Handle::remote(client, "main", 1, remote::Options::default());

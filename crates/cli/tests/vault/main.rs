@@ -257,8 +257,16 @@ fn a_bucket_that_would_lose_people_is_refused() {
     let world = World::new();
     world.runtime.block_on(async {
         let context = async_nats::jetstream::new(world.server.as_ref().unwrap().connect().await);
-        let config = async_nats::jetstream::kv::Config { bucket: "FLORIN_bad_VAULT".into(), ..Default::default() };
-        context.create_key_value(config).await.unwrap();
+        // As a stream, since old servers say less of themselves than the client's own call for buckets can read.
+        let config = async_nats::jetstream::stream::Config {
+            name: "KV_FLORIN_bad_VAULT".into(),
+            subjects: vec!["$KV.FLORIN_bad_VAULT.>".into()],
+            max_messages_per_subject: 1,
+            deny_delete: true,
+            allow_rollup: true,
+            ..Default::default()
+        };
+        context.create_stream(config).await.unwrap();
     });
     // A bucket as tools make it: its messages cannot be deleted.
     let refused = Vault::open_nats(world.connection(), "bad", &world.master);
