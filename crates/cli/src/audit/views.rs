@@ -11,6 +11,7 @@ use florin_projector::{Options, Projector, Views};
 
 use super::finding::{Finding, Sink};
 use super::source::Source;
+use crate::data::patiently;
 use crate::serve;
 
 /// The store and the tree of rows, within the views' directory.
@@ -90,7 +91,10 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 }
 
 fn rows(kept: &Path, anew: &Path, sink: &Sink) -> Result<u64, Error> {
-    let tree = |dir: &Path| sled::Config::new().path(dir.join(ROWS)).open()?.open_tree(TREE);
+    // Views that were closed a moment ago may still be letting go of their lock.
+    let taken = |error: &sled::Error| matches!(error, sled::Error::Io(_));
+    let open = |dir: &Path| patiently(|| sled::Config::new().path(dir.join(ROWS)).open(), taken);
+    let tree = |dir: &Path| open(dir)?.open_tree(TREE);
     let (kept, anew) = (tree(kept)?, tree(anew)?);
     let (mut left, mut right) = (kept.iter(), anew.iter());
     let (mut found, mut expected) = (left.next().transpose()?, right.next().transpose()?);
