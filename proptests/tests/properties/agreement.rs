@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
-use crate::steps::{Step, Table, change_step, step};
+use crate::{
+    steps::{Said, Step, change_step, plastic_step, step},
+    table::Table,
+};
 
 /// How many cases each property runs: few by default, more by `PROPTEST_CASES`.
 pub fn cases() -> u32 {
@@ -22,11 +25,10 @@ proptest! {
         let mut table = Table::new();
         // Most stories begin with active cards, so that they get further.
         for user in 0..ready {
-            table.take(&Step::Issue { user, amount: 20_000, mobile: false, physical: false, expiry: 2 });
-            table.take(&Step::Settle { card: 0, refused: false });
+            table.new_card(user, false);
             if let Some((which, hundreds)) = limit {
                 table.take(&Step::Limits { card: 0, which, amount: Some(hundreds * 100), ops: false });
-                table.take(&Step::Settle { card: 0, refused: false });
+                table.take(&Step::Settle { card: 0, said: Said::Done });
             }
             if let Some(hundreds) = no_pin {
                 table.take(&Step::NoPin { card: 0, amount: hundreds * 100 });
@@ -42,8 +44,18 @@ proptest! {
     #[test]
     fn changes_overtake_as_the_documents_say(steps in prop::collection::vec(change_step(), 1..60)) {
         let mut table = Table::new();
-        table.take(&Step::Issue { user: 0, amount: 20_000, mobile: false, physical: false, expiry: 2 });
-        table.take(&Step::Settle { card: 0, refused: false });
+        table.new_card(0, false);
+        for step in &steps {
+            table.take(step);
+        }
+        table.world.audit();
+    }
+
+    /// One plastic card that is tried with wrong numbers: when it is blocked, and how often it can be tried again after.
+    #[test]
+    fn wrong_tries_block_as_the_documents_say(steps in prop::collection::vec(plastic_step(), 1..80)) {
+        let mut table = Table::new();
+        table.new_card(0, true);
         for step in &steps {
             table.take(step);
         }

@@ -4,7 +4,8 @@ use florin_engine::{codec::Entry, command::Class, evolve::evolve, ids::Position,
 use proptest::prelude::*;
 
 use crate::{
-    steps::{Table, step},
+    steps::step,
+    table::Table,
     world::{World, stored},
 };
 

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use crate::{
     network::user_with_card,
     policy::{DAY, USD, gb, policy},
-    steps::merchant,
+    table::merchant,
     world::{Told, World},
 };
 

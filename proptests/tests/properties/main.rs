@@ -9,5 +9,6 @@ mod model;
 mod network;
 mod policy;
 mod steps;
+mod table;
 mod wallets;
 mod world;

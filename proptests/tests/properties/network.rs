@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use crate::{
     model::{AHEAD_MS, MEMORY_MS},
     policy::{DAY, USD, gb, policy},
-    steps::merchant,
+    table::merchant,
     world::{Told, World},
 };
 

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use crate::{
     policy::{DAY, USD, asset, gb, policy},
-    steps::merchant,
+    table::merchant,
     world::{Told, World},
 };
 

@@ -91,6 +91,13 @@ impl World {
         world
     }
 
+    /// Adopts the next policy, in force at once.
+    pub fn adopt(&mut self, policy: Policy) {
+        let version = self.state.policy_version() + 1;
+        let adopt = AdoptPolicy { version, effective_at_ms: 0, policy: Box::new(policy) };
+        self.send(AccountId::of_partition(0), Class::Ops, adopt).events();
+    }
+
     pub fn key(&mut self) -> Key {
         self.keys += 1;
         let mut key = [0xA5; 16];
@@ -242,17 +249,19 @@ impl World {
         self.middle = Some((self.entries.len(), bytes));
     }
 
-    /// Replay equals live, snapshot and tail equal the whole, and postings add up to the balances.
+    /// Replay equals live and decides alike, snapshot and tail equal the whole, and postings add up to the balances.
     pub fn audit(&self) {
         let live = snapshot::hash(&self.state);
         let mut replayed = State::new(0, 1);
         self.fold(&mut replayed, 0);
         assert_eq!(snapshot::hash(&replayed), live, "replay equals live");
+        assert_eq!(replayed.all_accounts(), self.state.all_accounts(), "replay equals live");
         assert_eq!(replayed.due(u64::MAX, usize::MAX), self.state.due(u64::MAX, usize::MAX), "agenda of the replay");
         if let Some((count, bytes)) = &self.middle {
             let mut restored = snapshot::read(bytes).expect("a snapshot reads back");
             self.fold(&mut restored, *count);
             assert_eq!(snapshot::hash(&restored), live, "snapshot and tail equal the whole");
+            assert_eq!(restored.all_accounts(), self.state.all_accounts(), "snapshot and tail equal the whole");
             assert_eq!(restored.due(u64::MAX, usize::MAX), self.state.due(u64::MAX, usize::MAX), "agenda restored");
             assert_eq!(restored.work(usize::MAX), self.state.work(usize::MAX), "work restored");
             for bytes in &self.entries {
@@ -281,9 +290,17 @@ impl World {
         assert!(total.values().all(|sum| *sum == 0), "the trial balance is zero in every asset: {total:?}");
     }
 
+    /// Folds the history from an entry on, and decides every command of it again.
     fn fold(&self, state: &mut State, from: usize) {
+        let mut events = vec![];
         for (n, bytes) in self.entries.iter().enumerate().skip(from) {
             let entry = Entry::decode(bytes).unwrap();
+            let again = match decide(state, &entry.admitted, &mut events) {
+                Decision::Accepted => Outcome::Accepted(std::mem::take(&mut events)),
+                Decision::Rejected(reject) => Outcome::Rejected(reject),
+                Decision::Replayed(position) => panic!("an entry of the history says it was decided at {position:?}"),
+            };
+            assert_eq!(again, entry.outcome, "decided again, entry {n} comes to the same");
             evolve(state, Position::new(n as u64 + 1, 0), &entry.admitted, stored(&entry.outcome));
         }
     }

@@ -5,14 +5,15 @@ use florin_engine::{
     ids::{CardId, RequestId},
     policy::CardKind,
     reject::Reason,
-    terms::{Change, Status},
+    terms::{Change, RefusalCode, Status},
 };
 
-use super::{Asked, CHANGE_MS, Pending, User, Verdict, Waiting, no};
+use super::{Asked, Assertion, Card, Desk, Pending, User, Verdict, Waiting, no};
 
 impl User {
-    pub fn change_status(&mut self, now: u64, id: CardId, class: Class, change: Change) -> Verdict {
+    pub(super) fn change_status(&mut self, desk: &mut Desk<'_>, id: CardId, change: Change) -> Verdict {
         use Status::{Active, Blocked, Frozen, NotActivated, PreCancel};
+        let (now, class) = (desk.now, desk.class);
         let user_asks = class == Class::User;
         let card = self.cards.get_mut(&id).unwrap();
         // By ops, unblocking a card that closes lifts the fraud mark that keeps it from closing.
@@ -60,9 +61,11 @@ impl User {
                 .asked()
                 .is_some_and(|asked| asked.what == Change::Cancel && (asked.by_ops || change == Change::Block));
             card.block(change == Change::BlockForFraud);
-            if !goes_on {
-                card.pending = None;
+            // What was said of the card before the block must not be taken for the last word.
+            if !goes_on && card.drop_pending_at(Blocked) {
+                card.assertion = Assertion::New;
             }
+            card.assert_again();
             return Ok(None);
         }
         if let Some(waits) = waits {
@@ -75,9 +78,15 @@ impl User {
             }
         }
         if card.status == Blocked && change == Change::BlockForFraud && !card.fraud {
-            card.pending = None;
             card.block(true);
+            if card.drop_pending_at(Blocked) {
+                card.assertion = Assertion::New;
+            }
             return Ok(None);
+        }
+        // Whether the issuer has done what is overtaken is not known.
+        if card.pending.is_some() {
+            card.assertion = Assertion::New;
         }
         let mut overtaken = card.pending.take().map_or(vec![], |pending| match pending.what {
             Waiting::Status(asked) => pending.overtaken.into_iter().chain([asked]).collect(),
@@ -86,7 +95,7 @@ impl User {
         overtaken.retain(|asked| asked.what.reduces_risk());
         card.pending = Some(Pending {
             request: None,
-            deadline: now + CHANGE_MS,
+            deadline: now + desk.figures.change_ms,
             told: false,
             what: Waiting::Status(Asked { what: change, target, by_ops: class == Class::Ops }),
             overtaken,
@@ -94,23 +103,17 @@ impl User {
         Ok(None)
     }
 
-    /// Returns the fees that are given back, and what the wallet gets in all.
-    pub fn settle(
-        &mut self,
-        now: u64,
-        id: CardId,
-        request: RequestId,
-        outcome: &Outcome,
-    ) -> Result<(i128, i128), Vec<Reason>> {
+    pub(super) fn settle(&mut self, desk: &mut Desk<'_>, id: CardId, request: RequestId, outcome: &Outcome) -> Verdict {
         let card = self.cards.get_mut(&id).unwrap();
         let Some(pending) = card.pending.clone().filter(|pending| pending.request == Some(request)) else {
-            return Ok((0, 0));
+            card.hear_late(request, outcome);
+            return Ok(None);
         };
         match (pending.what, outcome) {
             // Past its deadline it is being given up: what is made late is terminated, and only a refusal returns the money.
             (Waiting::Issue, Outcome::Issued(_)) if pending.told => {}
             (Waiting::Issue, Outcome::Issued(issued)) => {
-                card.pending = None;
+                (card.pending, card.settled) = (None, Some(request));
                 (card.last4, card.expiry) = (issued.last4, issued.expiry);
                 card.status = if card.kind == CardKind::Virtual { Status::Active } else { Status::NotActivated };
             }
@@ -119,7 +122,8 @@ impl User {
                 card.status = Status::Cancelled;
                 card.balance -= card.taken.0;
                 card.returned = true;
-                return Ok((card.taken.1, card.taken.0 + card.taken.1));
+                *desk.revenue -= card.taken.1;
+                self.wallet += card.taken.0 + card.taken.1;
             }
             (Waiting::Status(Asked { what, target, .. }), Outcome::Done) => {
                 match what {
@@ -130,33 +134,76 @@ impl User {
                     }
                     _ => {}
                 }
-                card.pending = None;
+                (card.pending, card.settled) = (None, Some(request));
                 card.status = target;
+                card.assert_again();
                 self.close_if_due(id);
             }
             (Waiting::Limits { target, .. }, Outcome::Done) => {
-                card.pending = None;
+                (card.pending, card.settled) = (None, Some(request));
                 card.limits = target;
+                card.assert_again();
             }
             // What was overtaken is asked for again, unless the card has come to that, or further, by now.
-            (Waiting::Status(_), Outcome::Refused(_)) => {
+            (Waiting::Status(_), Outcome::Refused(refusal)) => {
+                card.hear_refusal(*refusal);
                 let mut overtaken = pending.overtaken;
                 overtaken.retain(|asked| rank(asked.target) > rank(card.status));
                 card.pending = overtaken.pop().map(|asked| Pending {
                     request: None,
-                    deadline: now + CHANGE_MS,
+                    deadline: desk.now + desk.figures.change_ms,
                     told: false,
                     what: Waiting::Status(asked),
                     overtaken,
                 });
             }
-            (Waiting::Limits { before, .. }, Outcome::Refused(_)) => {
+            (Waiting::Limits { before, .. }, Outcome::Refused(refusal)) => {
                 card.pending = None;
                 card.limits = before;
+                card.hear_refusal(*refusal);
             }
             _ => return Err(vec![Reason::InvalidField]),
         }
-        Ok((0, 0))
+        Ok(None)
+    }
+}
+
+impl Card {
+    /// Something was done at the issuer while an assertion was on its way: it is made anew.
+    pub fn assert_again(&mut self) {
+        if self.assertion != Assertion::None {
+            self.assertion = Assertion::New;
+        }
+    }
+
+    /// A newer change is said to be done there: which, is not known here.
+    fn hear_refusal(&mut self, refusal: RefusalCode) {
+        if refusal == RefusalCode::Stale {
+            self.assertion = Assertion::New;
+        }
+        self.assert_again();
+    }
+
+    /// An answer that nothing waits for. The issuer did what Florin no longer wants, unless it says so of the change that
+    /// was settled last, or of a card that was made.
+    fn hear_late(&mut self, request: RequestId, outcome: &Outcome) {
+        let unwanted = match outcome {
+            Outcome::Refused(_) => false,
+            Outcome::Done => self.settled != Some(request),
+            Outcome::Issued(_) => self.returned,
+        };
+        if unwanted {
+            self.assertion = Assertion::New;
+        }
+    }
+
+    /// Drops what is pending as the card comes to `status`, which may be what was asked for; says whether there was anything.
+    fn drop_pending_at(&mut self, status: Status) -> bool {
+        let Some(pending) = self.pending.take() else { return false };
+        if matches!(pending.what, Waiting::Status(asked) if asked.target == status) {
+            self.settled = pending.request;
+        }
+        true
     }
 }
 

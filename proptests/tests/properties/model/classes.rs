@@ -13,8 +13,10 @@ pub fn may(class: Class, command: &Command) -> bool {
         | Command::Deposit(_)
         | Command::Withdraw(_)
         | Command::WriteOff(_)
+        | Command::AdoptPolicy(_)
+        | Command::DecideAppeal(_)
         | Command::DecideCardRequest(_) => &[Ops],
-        Command::RequestCard(_) | Command::TopUp(_) | Command::Unload(_) => &[User],
+        Command::OpenAppeal(_) | Command::RequestCard(_) | Command::TopUp(_) | Command::Unload(_) => &[User],
         Command::IssueCard(_) | Command::Activate(_) | Command::ChangeLimits(_) | Command::SetNoPinAmount(_) => {
             &[User, Ops]
         }
@@ -23,7 +25,7 @@ pub fn may(class: Class, command: &Command) -> bool {
             Change::Block | Change::BlockForFraud => &[Ops, Network],
             Change::Unblock => &[Ops],
         },
-        Command::Settle(_) => &[Settlement],
+        Command::Settle(_) | Command::ConfirmReconcile(_) | Command::RecordAppealEmail(_) => &[Settlement],
         Command::LapseChange(_) | Command::ExpireCard(_) => &[Clock],
         Command::ExpireHold(_) => &[Clock, Network],
         Command::Authorize(_)

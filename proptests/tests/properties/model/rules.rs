@@ -7,11 +7,12 @@ use florin_engine::{
     terms::Status,
 };
 
-use super::{Card, ISSUANCE_MS, Pending, Waiting, no};
+use super::{Assertion, Card, Pending, Waiting, no};
+use crate::policy::Figures;
 
-/// 3%, half up.
-pub fn service_fee(programme: ProgrammeCode, amount: i128) -> i128 {
-    if programme == ProgrammeCode::Dashboard { (amount * 3 + 50) / 100 } else { 0 }
+/// A share in hundredths of a percent, half up.
+pub fn share_of(amount: i128, points: i128) -> i128 {
+    (amount * points + 5_000) / 10_000
 }
 
 pub fn updated(limits: Limits, update: LimitsUpdate) -> Limits {
@@ -37,7 +38,16 @@ pub fn binding(one: Limits, other: Limits) -> Limits {
     }
 }
 
-pub fn new_card(programme: ProgrammeCode, kind: CardKind, initial: i128, fees: i128, now: u64) -> Card {
+pub fn new_card(
+    figures: &Figures,
+    programme: ProgrammeCode,
+    kind: CardKind,
+    initial: i128,
+    fees: i128,
+    now: u64,
+) -> Card {
+    let dashboard = programme == ProgrammeCode::Dashboard;
+    let daily = figures.daily.filter(|_| dashboard).map(florin_engine::money::Minor);
     Card {
         programme,
         kind,
@@ -48,16 +58,18 @@ pub fn new_card(programme: ProgrammeCode, kind: CardKind, initial: i128, fees: i
         last4: 0,
         expiry: 0,
         balance: initial,
-        limits: Limits::default(),
-        no_pin: None,
+        limits: Limits { daily, ..Limits::default() },
+        no_pin: figures.no_pin.filter(|_| dashboard).map(i128::from),
         uses: vec![],
         pending: Some(Pending {
             request: None,
-            deadline: now + ISSUANCE_MS,
+            deadline: now + figures.issuance_ms,
             told: false,
             what: Waiting::Issue,
             overtaken: vec![],
         }),
+        assertion: Assertion::None,
+        settled: None,
         swept: false,
         taken: (initial, fees),
         returned: false,

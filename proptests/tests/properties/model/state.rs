@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use florin_engine::{
-    ids::{AuthorizationId, CardId, CardRequestId, RequestId},
+    ids::{AppealId, AuthorizationId, CardId, CardRequestId, RequestId},
     limits::Limits,
     policy::{CardKind, ProgrammeCode},
     terms::{Change, Status},
@@ -41,6 +41,15 @@ pub struct Use {
     pub amount: i128,
 }
 
+/// What Florin is telling the issuer over again, outside the overlay, until it is confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assertion {
+    None,
+    /// Begun by the last command: it must get a number above all that the card has had.
+    New,
+    Number(u32),
+}
+
 #[derive(Clone, Debug)]
 pub struct Card {
     pub programme: ProgrammeCode,
@@ -56,6 +65,9 @@ pub struct Card {
     pub no_pin: Option<i128>,
     pub uses: Vec<Use>,
     pub pending: Option<Pending>,
+    pub assertion: Assertion,
+    /// The change that was last settled as done: the issuer may say so again.
+    pub settled: Option<RequestId>,
     pub swept: bool,
     /// What issuing took: initial balance, then fees.
     pub taken: (i128, i128),
@@ -100,4 +112,6 @@ pub struct User {
     pub cards: BTreeMap<CardId, Card>,
     pub purchases: BTreeMap<AuthorizationId, Purchase>,
     pub requests: BTreeMap<CardRequestId, (CardId, CardKind)>,
+    /// Against the block of which card, and whether it is open.
+    pub appeals: BTreeMap<AppealId, (CardId, bool)>,
 }

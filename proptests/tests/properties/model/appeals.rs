@@ -1,0 +1,52 @@
+//! Appeals: only for a blocked card, one open at a time; ops grant (the card returns to what it was) or reject.
+
+use florin_engine::{
+    command::{Class, DecideAppeal, OpenAppeal, RecordAppealEmail},
+    reject::Reason,
+    terms::{Change, Status},
+};
+
+use super::{Asked, Desk, Pending, User, Verdict, Waiting, no};
+
+impl User {
+    pub(super) fn open_appeal(&mut self, c: &OpenAppeal) -> Verdict {
+        if c.message.0.is_empty() {
+            return no(Reason::InvalidField);
+        }
+        if self.cards[&c.card].status != Status::Blocked {
+            return no(Reason::InvalidStatus);
+        }
+        if self.appeals.values().any(|(card, open)| *card == c.card && *open) {
+            return no(Reason::AppealOpen);
+        }
+        self.appeals.insert(c.appeal, (c.card, true));
+        Ok(None)
+    }
+
+    pub(super) fn decide_appeal(&mut self, desk: &mut Desk<'_>, c: &DecideAppeal) -> Verdict {
+        let Some((id, true)) = self.appeals.get(&c.appeal).copied() else {
+            return no(Reason::AppealUnknown);
+        };
+        let card = self.cards.get_mut(&id).unwrap();
+        // A card that is no longer blocked has nothing to return from.
+        if c.granted && card.status == Status::Blocked {
+            if card.pending.is_some() {
+                return no(Reason::ChangePending);
+            }
+            let by_ops = desk.class == Class::Ops;
+            card.pending = Some(Pending {
+                request: None,
+                deadline: desk.now + desk.figures.change_ms,
+                told: false,
+                what: Waiting::Status(Asked { what: Change::Unblock, target: card.before_block, by_ops }),
+                overtaken: vec![],
+            });
+        }
+        self.appeals.insert(c.appeal, (id, false));
+        Ok(None)
+    }
+
+    pub(super) fn record_email(&mut self, c: &RecordAppealEmail) -> Verdict {
+        if self.appeals.contains_key(&c.appeal) { Ok(None) } else { no(Reason::AppealUnknown) }
+    }
+}
