@@ -121,8 +121,9 @@ impl Table {
             Step::Decide { request, approved } => {
                 let Some((account, request)) = newest(&self.card_requests, request) else { return };
                 let card = self.model.users[&account].requests.get(&request).map(|(card, _)| *card);
-                self.ask(account, Class::Ops, command::DecideCardRequest { request, approved, reason: Sealed::NONE });
-                if let (Some(card), true) = (card, approved) {
+                let decide = command::DecideCardRequest { request, approved, reason: Sealed::NONE };
+                let told = self.ask(account, Class::Ops, decide);
+                if let (Some(card), Told::Accepted(_), true) = (card, told, approved) {
                     self.cards.push((account, card, 2027 * 12 + 11));
                 }
             }
