@@ -64,7 +64,7 @@ const DEMO: Figures = Figures {
     deliveries: [500, 1_550],
 };
 
-pub const FIGURES: [Figures; 4] = [
+pub static FIGURES: [Figures; 4] = [
     DEMO,
     Figures {
         issue_fee: 250,
@@ -121,13 +121,13 @@ pub fn policy() -> Policy {
 }
 
 /// Which of [`FIGURES`] a policy is made of.
-pub fn figures_of(policy: &Policy) -> Figures {
-    FIGURES[policy.generation.parse::<usize>().unwrap()]
+pub fn figures_of(policy: &Policy) -> &'static Figures {
+    &FIGURES[policy.generation.parse::<usize>().unwrap()]
 }
 
 /// The policy of one of [`FIGURES`].
 pub fn policy_of(which: usize) -> Policy {
-    let figures = FIGURES[which];
+    let figures = &FIGURES[which];
     let plain = |code| Programme {
         code,
         funding: Funding::Prepaid,

@@ -35,7 +35,7 @@ impl User {
         }
         self.wallet -= initial + fees;
         *desk.revenue += fees;
-        self.cards.insert(c.card, new_card(&desk.figures, c.programme, c.kind, initial, fees, desk.now));
+        self.cards.insert(c.card, new_card(desk.figures, c.programme, c.kind, initial, fees, desk.now));
         Ok(None)
     }
 
@@ -60,7 +60,7 @@ impl User {
         }
         self.requests.remove(&c.request);
         if c.approved {
-            self.cards.insert(card, new_card(&desk.figures, ProgrammeCode::Mobile, kind, 0, 0, desk.now));
+            self.cards.insert(card, new_card(desk.figures, ProgrammeCode::Mobile, kind, 0, 0, desk.now));
         }
         Ok(None)
     }

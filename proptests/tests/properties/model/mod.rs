@@ -59,21 +59,21 @@ pub struct Model {
     pub network: i128,
     pub funding: i128,
     /// Policies as adopted: version, from when, and what they say.
-    pub policies: Vec<(u32, u64, Figures)>,
+    pub policies: Vec<(u32, u64, &'static Figures)>,
 }
 
 /// What of the whole a command is decided by, beside the user.
 struct Desk<'a> {
     now: u64,
     class: Class,
-    figures: Figures,
+    figures: &'static Figures,
     revenue: &'a mut i128,
     network: &'a mut i128,
     funding: &'a mut i128,
 }
 
 impl Model {
-    pub fn under(figures: Figures) -> Self {
+    pub fn under(figures: &'static Figures) -> Self {
         Self {
             users: BTreeMap::new(),
             memory: HashMap::new(),
@@ -85,8 +85,8 @@ impl Model {
     }
 
     /// What is in force at a time: the last that has begun.
-    pub fn figures(&self, now: u64) -> Figures {
-        self.policies.iter().filter(|(_, from, _)| *from <= now).next_back().unwrap().2
+    pub fn figures(&self, now: u64) -> &'static Figures {
+        self.policies.iter().rfind(|(_, from, _)| *from <= now).unwrap().2
     }
 
     /// Whether a key is still remembered.

@@ -1,5 +1,7 @@
 //! Three users who order wallet-funded cards, beside their model.
 
+use std::collections::BTreeMap;
+
 use florin_engine::{
     agenda::Due,
     command::{self, Class, Command, CreateInvoice, ExpireInvoice, IssueCard, Issued, Outcome},
@@ -61,7 +63,7 @@ impl Desk {
             world.send(*user, Class::Ops, register).events();
         }
         let people = (0..3).map(|country| User { country, ..User::default() }).collect();
-        let orders = Orders { figures: FIGURES[0], users: people, invoices: Default::default(), earned: [0; 2] };
+        let orders = Orders { figures: &FIGURES[0], users: people, invoices: BTreeMap::new(), earned: [0; 2] };
         let mut desk = Self { world, orders, users, made: vec![], ordered: vec![] };
         for user in 0..3 {
             for token in 0..3 {
@@ -144,7 +146,7 @@ impl Desk {
             Step::Wait(ms) => self.world.now += ms,
             Step::Snapshot => self.world.snapshot_here(),
             Step::Adopt { figures } => {
-                self.orders.figures = FIGURES[figures];
+                self.orders.figures = &FIGURES[figures];
                 self.world.adopt(strict_policy_of(figures));
             }
             Step::Verify { user, bdd, sdd } => self.verify(user, bdd, sdd),
@@ -163,7 +165,7 @@ impl Desk {
             Step::Quote { user, token, what } => {
                 let provider = if what.physical || what.provider == 3 { what.provider } else { 0 };
                 let country = if what.physical { what.country } else { self.orders.users[user].country };
-                self.quote(user, token, What { provider, country, ..what });
+                self.quote(user, token, What { country, provider, ..what });
             }
             Step::Order { invoice, user, own, named, what } => {
                 let Some((number, made)) = self.invoice(invoice) else { return };

@@ -31,7 +31,7 @@ pub struct User {
 
 #[derive(Clone, Debug)]
 pub struct Orders {
-    pub figures: Figures,
+    pub figures: &'static Figures,
     pub users: Vec<User>,
     pub invoices: BTreeMap<u64, Invoice>,
     /// Cents earned by orders and by deliveries.

@@ -3,7 +3,7 @@
 use florin_engine::{command::Class, terms::Change};
 use proptest::prelude::*;
 
-use super::{Said, Step, With};
+use super::{Said, Step, Time, With};
 use crate::policy::{DAY, FIGURES};
 
 /// Amounts of which sums often meet a limit exactly.
@@ -58,6 +58,14 @@ fn change() -> impl Strategy<Value = (Change, Class)> {
         ]),
         prop::sample::select(vec![Class::User, Class::Ops, Class::Ops, Class::Network]),
     )
+}
+
+fn until() -> impl Strategy<Value = Step> {
+    // A month is long: what a story has come to is mostly over after it.
+    let what = prop_oneof![
+        4 => Just(Time::Hold), 4 => Just(Time::Deadline), 2 => Just(Time::Policy), 1 => Just(Time::Memory),
+    ];
+    (what, 0_u8..4, any::<bool>()).prop_map(|(what, which, early)| Step::WaitFor { what, which, early })
 }
 
 fn said() -> impl Strategy<Value = Said> {
@@ -120,12 +128,16 @@ pub fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(card, of_wallet, amount)| Step::WriteOff { card, of_wallet, amount }),
         4 => (card(), amount()).prop_map(|(card, amount)| Step::TopUp { card, amount }),
         2 => (card(), amount()).prop_map(|(card, amount)| Step::Unload { card, amount }),
+        1 => (card(), any::<bool>(), 0_i64..2)
+            .prop_map(|(card, of_wallet, more)| Step::WriteOffAll { card, of_wallet, more }),
+        1 => (card(), 0_i64..2).prop_map(|(card, more)| Step::UnloadAll { card, more }),
     ];
     prop_oneof![
         40 => money,
         33 => life,
         8 => wallet,
         8 => wait().prop_map(Step::Wait),
+        3 => until(),
         2 => wait().prop_map(Step::Delay),
         1 => prop::sample::select(vec![1_u64, 299_999, 300_000, 300_001, DAY]).prop_map(Step::Ahead),
         5 => (any::<u8>(), again()).prop_map(|(sent, with)| Step::Again { sent, with }),

@@ -16,6 +16,19 @@ pub enum Said {
     Stale,
 }
 
+/// What has a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Time {
+    /// The end of a hold.
+    Hold,
+    /// The deadline of a card's pending change.
+    Deadline,
+    /// When a command's key is forgotten.
+    Memory,
+    /// When a policy that was adopted comes into force.
+    Policy,
+}
+
 /// What a command that comes again has of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum With {
@@ -29,6 +42,12 @@ pub enum With {
 #[derive(Clone, Debug)]
 pub enum Step {
     Wait(u64),
+    /// Until something falls due, or the millisecond before.
+    WaitFor {
+        what: Time,
+        which: u8,
+        early: bool,
+    },
     /// The next message was written that long ago, ms.
     Delay(u64),
     /// The next message is dated that far ahead, ms.
@@ -51,6 +70,17 @@ pub enum Step {
         card: u8,
         of_wallet: bool,
         amount: i64,
+    },
+    /// All that a card or wallet owes, and so much more.
+    WriteOffAll {
+        card: u8,
+        of_wallet: bool,
+        more: i64,
+    },
+    /// All that is on a card and not held, and so much more.
+    UnloadAll {
+        card: u8,
+        more: i64,
     },
     Issue {
         user: u8,

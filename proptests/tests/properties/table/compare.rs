@@ -50,7 +50,7 @@ impl Table {
             }
         }
         let version = state.policy_version_at(self.world.now);
-        let expected = self.model.policies.iter().filter(|(_, from, _)| *from <= self.world.now).next_back();
+        let expected = self.model.policies.iter().rfind(|(_, from, _)| *from <= self.world.now);
         assert_eq!(Some(version), expected.map(|(version, ..)| *version), "policy in force after {after:?}");
         let ledger = |wanted: &dyn Fn(Ledger) -> bool| -> i128 {
             self.world.ledger.iter().filter(|((ledger, _), _)| wanted(*ledger)).map(|(_, sum)| *sum).sum()

@@ -49,7 +49,7 @@ impl Table {
     pub fn new() -> Self {
         let mut table = Self {
             world: World::under(crate::policy::policy()),
-            model: Model::under(FIGURES[0]),
+            model: Model::under(&FIGURES[0]),
             users: vec![],
             cards: vec![],
             auths: vec![],

@@ -13,9 +13,9 @@ use florin_engine::{
 
 use super::{Table, merchant, newest};
 use crate::{
-    model::{Assertion, Waiting},
+    model::{Assertion, MEMORY_MS, Waiting},
     policy::{USD, gb, policy_of},
-    steps::{Said, Step, With},
+    steps::{Said, Step, Time, With},
     world::Told,
 };
 
@@ -32,6 +32,10 @@ impl Table {
     pub fn take(&mut self, step: &Step) {
         match *step {
             Step::Wait(ms) => self.world.now += ms,
+            Step::WaitFor { what, which, early } => {
+                let Some(time) = self.time_of(what, which) else { return };
+                self.world.now = self.world.now.max(time - u64::from(early));
+            }
             Step::Delay(ms) => self.world.delay = ms,
             Step::Ahead(ms) => self.world.ahead = ms,
             Step::Snapshot => self.world.snapshot_here(),
@@ -84,6 +88,21 @@ impl Table {
                 let card = if of_wallet { CardId::NIL } else { card };
                 let write = command::WriteOff { card, asset: USD, amount: Minor(amount), reason: Sealed::NONE };
                 self.ask(account, Class::Ops, write);
+            }
+            Step::WriteOffAll { card, of_wallet, more } => {
+                let Some((account, card, _)) = newest(&self.cards, card) else { return };
+                let user = &self.model.users[&account];
+                let balance = if of_wallet { user.wallet } else { user.cards[&card].balance };
+                let card = if of_wallet { CardId::NIL } else { card };
+                let amount = Minor(i64::try_from(-balance).unwrap() + more);
+                self.ask(account, Class::Ops, command::WriteOff { card, asset: USD, amount, reason: Sealed::NONE });
+            }
+            Step::UnloadAll { card, more } => {
+                let Some((account, card, _)) = newest(&self.cards, card) else { return };
+                let user = &self.model.users[&account];
+                let available = user.cards[&card].balance - user.held(card);
+                let amount = Minor(i64::try_from(available).unwrap() + more);
+                self.ask(account, Class::User, command::Unload { card, amount });
             }
             Step::Issue { user, amount, mobile, physical, expiry } => {
                 let account = self.user(user);
@@ -297,6 +316,25 @@ impl Table {
                     assert!(matches!(told, Told::Accepted(_)) || stale, "what is due can be done: {told:?}");
                 }
             }
+        }
+    }
+
+    /// When something falls due that a story has come to.
+    fn time_of(&self, what: Time, which: u8) -> Option<u64> {
+        match what {
+            Time::Hold => {
+                let (account, _, id) = newest(&self.auths, which)?;
+                self.model.users[&account].purchases.get(&id).map(|purchase| purchase.until).filter(|until| *until > 0)
+            }
+            Time::Deadline => {
+                let (account, card, _) = newest(&self.cards, which)?;
+                self.model.users[&account].cards[&card].pending.as_ref().map(|pending| pending.deadline)
+            }
+            Time::Memory => {
+                let envelope = newest(&self.sent, which)?;
+                self.model.memory.get(&(envelope.account, envelope.key)).map(|(time, _)| time + MEMORY_MS)
+            }
+            Time::Policy => self.model.policies.last().map(|(_, from, _)| *from).filter(|from| *from > 0),
         }
     }
 
