@@ -313,6 +313,10 @@ fn parse(file: &mut File) -> Result<(Contents, u64, Hash), Error> {
 
 fn decode(json: &[u8]) -> Option<(Contents, u64, Hash)> {
     let trailer: Trailer = serde_json::from_slice(json).ok()?;
+    // The trailer is not hashed: it has one spelling, so that no change of it goes unseen.
+    if serde_json::to_vec(&trailer).ok()? != json {
+        return None;
+    }
     let partitions = u16::try_from(trailer.partitions.len()).ok().filter(|_| trailer.format == 1)?;
     let ledger = Ledger { id: LedgerId(unhex(&trailer.ledger)?), partitions, genesis: Hash(unhex(&trailer.genesis)?) };
     let hash = |text: &String| Some(Hash(unhex(text)?));

@@ -88,7 +88,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
-    if text.len() != N * 2 || !text.is_ascii() {
+    // Lower-case digits only: a hash has one spelling, so that no change of a text with one goes unseen.
+    if text.len() != N * 2 || !text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
         return None;
     }
     for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {

@@ -13,6 +13,7 @@ const FORMAT: &str = "florin proof 1";
 
 /// A proof with the entry it is of.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ProofFile {
     format: String,
     /// The entry as stored.
@@ -83,4 +84,53 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
         return None;
     }
     text.as_bytes().chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use florin_proptests::fuzz::{Target, bytes, json};
+    use serde_json::Value;
+
+    use super::*;
+
+    /// What is read of a changed file is another proof, or the file only looks otherwise.
+    #[test]
+    fn a_changed_file_is_no_proof_or_another() {
+        let hash = |n: u8| Hash([n, 0x0A, 0xB0, 1].repeat(8).try_into().unwrap());
+        let proof = EntryProof {
+            entry: 3,
+            path: vec![hash(1), hash(2)],
+            header: [0x0C; HEADER_BYTES],
+            count: 9,
+            climb: vec![hash(3)],
+            peaks: vec![hash(4), hash(5)],
+        };
+        let whole = serde_json::to_value(ProofFile::new(&proof, b"\x00an entry")).unwrap();
+        let text = whole.to_string().into_bytes();
+        let mut same = 0;
+        let inputs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/inputs");
+        Target { name: "proof-files", inputs, rounds: 20_000 }.run(
+            |rng| match rng.below(3) {
+                0 => json::mutate(rng, &whole).into_bytes(),
+                1 => bytes::mutate(rng, std::slice::from_ref(&text)),
+                _ => {
+                    let mut text = text.clone();
+                    let at = rng.below(text.len());
+                    text[at] = *rng.pick(b"+- 0aAfFxX\"");
+                    text
+                }
+            },
+            |input| {
+                let Some(parts) = serde_json::from_slice::<ProofFile>(input).ok().and_then(|file| file.parts()) else {
+                    return;
+                };
+                if parts == (proof.clone(), b"\x00an entry".to_vec()) {
+                    same += 1;
+                    let read: Value = serde_json::from_slice(input).unwrap();
+                    assert_eq!(read, whole, "a proof has one spelling");
+                }
+            },
+        );
+        assert!(same > 50, "now and then a change comes to nothing: {same}");
+    }
 }

@@ -3,6 +3,8 @@
 //! It says where things are, who may come in and how much; it never changes what the engine decides. Every setting has
 //! a default, so an empty file, or none, is a good one for a first try.
 
+#[cfg(test)]
+mod fuzz;
 pub(crate) mod nats;
 pub(crate) mod outbound;
 mod reader;

@@ -12,7 +12,7 @@ use axum::{
 };
 use tracing::Instrument;
 
-use super::{request_id, timings};
+use super::{request_id, timings, unread::Ended};
 
 /// Set on every answer that does not say otherwise. Answers are money and people: nobody may keep them.
 const SECURITY: [(HeaderName, HeaderValue); 4] = [
@@ -33,6 +33,7 @@ pub async fn edge(mut request: Request, next: Next) -> Response {
     let route = route.as_ref().map_or("-", MatchedPath::as_str);
     let method = request.method().clone();
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or("-"), method = method.as_str(), route);
+    let (request, ended) = Ended::watch(request);
     let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
     if status.is_server_error() {
@@ -41,6 +42,9 @@ pub async fn edge(mut request: Request, next: Next) -> Response {
     timings::record(route, method_name(&method), class(status.as_u16()), begun.elapsed().as_secs_f64());
 
     let headers = response.headers_mut();
+    if !ended.is() {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     headers.reserve(SECURITY.len() + 1);
     headers.insert(request_id::HEADER, id);
     for (name, value) in SECURITY {

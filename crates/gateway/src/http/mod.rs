@@ -22,4 +22,5 @@ pub mod serve;
 pub mod time;
 pub mod timings;
 pub mod tokens;
+mod unread;
 pub mod window;

@@ -24,6 +24,9 @@ pub const DEMO: &str = include_str!("demo-policy.json");
 /// Most bytes of a document. A policy is adopted in one entry, and an entry fits one record.
 pub const DOCUMENT_BYTES_MAX: usize = 512 * 1024;
 
+/// Most characters of a reason, which may quote what was sent.
+const REASON_CHARS_MAX: usize = 200;
+
 /// Why a document is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("line {line}, column {column}: {path}: {reason}")]
@@ -85,6 +88,6 @@ fn refused(path: String, error: &serde_json::Error) -> Error {
         line: error.line().max(1),
         column: error.column().max(1),
         path,
-        reason: text.strip_suffix(&place).unwrap_or(&text).to_owned(),
+        reason: text.strip_suffix(&place).unwrap_or(&text).chars().take(REASON_CHARS_MAX).collect(),
     }
 }
