@@ -23,7 +23,7 @@ use crate::{
     invoices::{self, InvoiceRow},
     key::{Key, Place},
     ledger::{self, LedgerKind, LedgerRow},
-    row::{self, Row},
+    row::{self, Row, WithLines},
     statements::{Lines, Statements},
     transactions::Statement,
     wallets::{self, WalletRow},
@@ -54,8 +54,8 @@ macro_rules! keyed {
 
 keyed! {
     AccountRow: AccountId, id => accounts::key(id);
-    CardRow: CardId, id => cards::key(id);
-    WalletRow: (AccountId, Asset), (account, asset) => wallets::key(account, asset);
+    WithLines<CardRow>: CardId, id => cards::key(id);
+    WithLines<WalletRow>: (AccountId, Asset), (account, asset) => wallets::key(account, asset);
     AuthorizationRow: AuthorizationId, id => authorizations::key(id);
     LedgerRow: (u16, LedgerKind, Asset), (partition, kind, asset) => ledger::key(partition, kind, asset);
     AppealRow: AppealId, id => appeals::key(id);
@@ -126,6 +126,11 @@ impl<R: Keyed> Rows<R> {
         }
     }
 
+    /// Rows that the batch would write now.
+    pub(crate) fn rows(&self) -> usize {
+        self.dirty.len()
+    }
+
     pub(crate) fn write(&mut self, out: &mut sled::Batch) -> Result<(), Error> {
         for id in self.dirty.drain(..) {
             if let Some(slot) = self.slots.get_mut(&id) {
@@ -146,8 +151,8 @@ impl<R: Keyed> Rows<R> {
 pub(crate) struct Batch {
     pub(crate) tree: sled::Tree,
     pub(crate) accounts: Rows<AccountRow>,
-    pub(crate) cards: Rows<CardRow>,
-    pub(crate) wallets: Rows<WalletRow>,
+    pub(crate) cards: Rows<WithLines<CardRow>>,
+    pub(crate) wallets: Rows<WithLines<WalletRow>>,
     pub(crate) authorizations: Rows<AuthorizationRow>,
     pub(crate) ledger: Rows<LedgerRow>,
     pub(crate) appeals: Rows<AppealRow>,
@@ -156,6 +161,8 @@ pub(crate) struct Batch {
     statements: Statements,
     writes: sled::Batch,
     written: usize,
+    /// Lines of statements among what is to be written.
+    lines: usize,
 }
 
 impl Batch {
@@ -173,21 +180,22 @@ impl Batch {
             statements: Statements::default(),
             writes: sled::Batch::default(),
             written: 0,
+            lines: 0,
         }
     }
 
     /// Rows that the batch would write now.
     pub(crate) fn rows(&self) -> usize {
         self.written
-            + self.accounts.dirty.len()
-            + self.cards.dirty.len()
-            + self.wallets.dirty.len()
-            + self.authorizations.dirty.len()
-            + self.ledger.dirty.len()
-            + self.appeals.dirty.len()
-            + self.card_requests.dirty.len()
-            + self.invoices.dirty.len()
-            + self.statements.chunks.dirty.len()
+            + self.accounts.rows()
+            + self.cards.rows()
+            + self.wallets.rows()
+            + self.authorizations.rows()
+            + self.ledger.rows()
+            + self.appeals.rows()
+            + self.card_requests.rows()
+            + self.invoices.rows()
+            + self.statements.rows()
     }
 
     /// Writes a row that is never read back by the fold.
@@ -197,9 +205,20 @@ impl Batch {
         Ok(())
     }
 
-    /// Writes the lines of a place of a statement, over those that are there.
+    /// Writes the lines of a place of a statement, over those that are there. A card's own row must be there.
     pub(crate) fn list(&mut self, statement: Statement, place: Place, lines: Lines) -> Result<(), Error> {
-        self.statements.put(&self.tree, statement, place, lines)
+        self.lines += lines.len();
+        let open = match statement {
+            Statement::Card(card) => {
+                let missing = Error::Damaged { table: CardRow::NAME, source: postcard::Error::WontImplement };
+                &mut self.cards.edit(&self.tree, card)?.ok_or(missing)?.lines
+            }
+            Statement::Wallet(account, asset) => {
+                let make = || WalletRow::empty(account, asset).into();
+                &mut self.wallets.edit_or(&self.tree, (account, asset), make)?.lines
+            }
+        };
+        self.statements.put(&self.tree, open, statement, place, lines)
     }
 
     /// Writes an index entry that leads to a 16-byte id, in its key or its value.
@@ -213,9 +232,9 @@ impl Batch {
         self.written += 1;
     }
 
-    /// Writes everything at once, and begins anew. Returns how many rows that was.
+    /// Writes everything at once, and begins anew. Returns how many rows and lines of statements that was.
     pub(crate) fn apply(&mut self) -> Result<usize, Error> {
-        let rows = self.rows();
+        let rows = self.rows() + self.lines;
         self.accounts.write(&mut self.writes)?;
         self.cards.write(&mut self.writes)?;
         self.wallets.write(&mut self.writes)?;
@@ -224,10 +243,9 @@ impl Batch {
         self.appeals.write(&mut self.writes)?;
         self.card_requests.write(&mut self.writes)?;
         self.invoices.write(&mut self.writes)?;
-        self.statements.chunks.write(&mut self.writes)?;
+        self.statements.write(&mut self.writes)?;
         self.tree.apply_batch(std::mem::take(&mut self.writes))?;
-        self.statements.written();
-        self.written = 0;
+        (self.written, self.lines) = (0, 0);
         Ok(rows)
     }
 }

@@ -69,20 +69,26 @@ enum OfCard {
 pub(crate) struct Packed {
     bytes: Vec<u8>,
     count: usize,
+    first: Place,
     last: Before,
 }
 
 impl Packed {
     /// Packs lines, oldest first.
-    pub(crate) fn of(lines: &[Line]) -> postcard::Result<Self> {
+    pub(crate) fn of(lines: impl IntoIterator<Item = Line>) -> postcard::Result<Self> {
         let mut packed = Self::default();
-        lines.iter().try_for_each(|line| packed.push(line))?;
+        lines.into_iter().try_for_each(|line| packed.push(&line))?;
         Ok(packed)
     }
 
     /// Number of lines.
     pub(crate) const fn len(&self) -> usize {
         self.count
+    }
+
+    /// Place of the oldest line; of an empty chunk the very first place.
+    pub(crate) const fn first(&self) -> Place {
+        self.first
     }
 
     /// Place of the newest line; of an empty chunk the very first place.
@@ -113,6 +119,9 @@ impl Packed {
             note: row.note.clone(),
         };
         self.bytes = postcard::to_extend(&stored, std::mem::take(&mut self.bytes))?;
+        if self.count == 0 {
+            self.first = *place;
+        }
         self.count += 1;
         self.last = Before { place: *place, time_ms: row.created_ms, currency: Some(row.currency), card: row.card };
         Ok(())
@@ -178,7 +187,8 @@ impl<'de> Deserialize<'de> for Packed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let bytes: &[u8] = Deserialize::deserialize(deserializer)?;
         let (lines, last) = unpack(bytes).map_err(de::Error::custom)?;
-        Ok(Self { bytes: bytes.to_vec(), count: lines.len(), last })
+        let first = lines.first().map_or(Place::default(), |line| line.place);
+        Ok(Self { bytes: bytes.to_vec(), count: lines.len(), first, last })
     }
 }
 
@@ -218,16 +228,16 @@ mod tests {
             updated_ms: u64::MAX,
         };
         let lines = vec![line(1, 0), line(1, 1), odd, line(12, 0)];
-        let packed = Packed::of(&lines).expect("packs");
+        let packed = Packed::of(lines.clone()).expect("packs");
         let back: Chunk = row::decode(&row::encode(&packed).expect("encodes")).expect("decodes");
-        assert_eq!((back.len(), back.last()), (4, lines[3].place));
+        assert_eq!((back.len(), back.first(), back.last()), (4, lines[0].place, lines[3].place));
         assert_eq!(back.lines().expect("unpacks"), lines);
     }
 
     /// The reason for packing: a top-up and its fee, a moment after the last, on the statement of the same card.
     #[test]
     fn a_usual_line_takes_few_bytes() {
-        let mut packed = Packed::of(&[line(1, 0), line(1, 1)]).expect("packs");
+        let mut packed = Packed::of([line(1, 0), line(1, 1)]).expect("packs");
         let first = packed.bytes.len();
         packed.push(&line(40, 0)).expect("packs");
         packed.push(&line(40, 1)).expect("packs");
@@ -236,7 +246,7 @@ mod tests {
 
     #[test]
     fn what_is_cut_short_is_damage() {
-        let bytes = row::encode(&Packed::of(&[line(1, 0)]).expect("packs")).expect("encodes");
+        let bytes = row::encode(&Packed::of([line(1, 0)]).expect("packs")).expect("encodes");
         assert!(row::decode::<Chunk>(&bytes[..bytes.len() - 1]).is_err());
     }
 }

@@ -1,9 +1,11 @@
 //! How rows are stored: postcard, one kind of row per table. Views are disposable, so a changed row is a new
 //! [`crate::SCHEMA`] and no upcaster.
 
-use serde::{Serialize, de::DeserializeOwned};
+use std::ops::{Deref, DerefMut};
 
-use crate::Error;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{Error, lines::Packed};
 
 /// A stored row.
 pub(crate) trait Row: Serialize + DeserializeOwned {
@@ -13,6 +15,37 @@ pub(crate) trait Row: Serialize + DeserializeOwned {
 
 pub(crate) fn encode<R: Row>(row: &R) -> Result<Vec<u8>, Error> {
     postcard::to_allocvec(row).map_err(|source| Error::Damaged { table: R::NAME, source })
+}
+
+/// A row and, after it, the newest lines of its statement: what changes together is written once. Decoded as `R` it gives the row alone.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct WithLines<R> {
+    row: R,
+    pub(crate) lines: Packed,
+}
+
+impl<R> From<R> for WithLines<R> {
+    fn from(row: R) -> Self {
+        Self { row, lines: Packed::default() }
+    }
+}
+
+impl<R> Deref for WithLines<R> {
+    type Target = R;
+
+    fn deref(&self) -> &R {
+        &self.row
+    }
+}
+
+impl<R> DerefMut for WithLines<R> {
+    fn deref_mut(&mut self) -> &mut R {
+        &mut self.row
+    }
+}
+
+impl<R: Row> Row for WithLines<R> {
+    const NAME: &'static str = R::NAME;
 }
 
 pub(crate) fn decode<R: Row>(bytes: &[u8]) -> Result<R, Error> {

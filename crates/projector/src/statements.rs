@@ -1,35 +1,32 @@
 //! How the lines of a statement are stored: in chunks, since the store is slow at new keys and fast at known ones.
 //!
-//! A chunk holds the lines of up to [`LINES_MAX`] and is found by its first place: as later places sort first, the chunk
-//! of a place is the first key from the place's own on. A chunk begins when the newest is full; its first place never
-//! changes, and lines are only appended to the newest or replaced where they are. How a chunk's lines are written: `lines.rs`.
+//! A chunk holds the lines of up to [`LINES_MAX`]. The newest of a statement is open: it takes what is added, and lies with the
+//! row of its card or wallet, which changes with each line. Once full it is written under its first place, where
+//! it changes only if a line of it is replaced; as later places sort first, the chunk of a place is the first key from the
+//! place's own on. How a chunk's lines are written: `lines.rs`.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    ops::Bound,
-};
+use std::{collections::HashMap, ops::Bound};
 
 use florin_engine::ids::transaction_id;
 
 use crate::{
     Error,
     batch::{Keyed, Rows},
+    cards::{self, CardRow},
     key::{Key, Place},
     lines::{Line, Packed},
-    row::{self, Row},
+    row::{self, Row, WithLines},
     transactions::{Cursor, Statement, TransactionRow},
+    wallets::{self, WalletRow},
 };
 
 /// Lines at which a chunk is full; the lines of one place stay together.
-const LINES_MAX: usize = 16;
-
-/// Statements whose newest chunk may be remembered between batches.
-const REMEMBERED_MAX: usize = 65_536;
+const LINES_MAX: usize = 32;
 
 /// The lines of one place, by part, the lowest first: the event itself (0), its fees (1 and up).
 pub(crate) type Lines = Vec<(u8, TransactionRow)>;
 
-/// Lines of a statement, oldest first.
+/// A chunk that is full.
 pub(crate) type Chunk = Packed;
 
 impl Row for Chunk {
@@ -53,16 +50,38 @@ fn range_from(statement: Statement, place: Option<Place>) -> (Bound<Key>, Bound<
 }
 
 /// The chunks of a statement from the one that holds `place` on, newest first; from the newest without a place.
-pub(crate) fn chunks(tree: &sled::Tree, statement: Statement, place: Option<Place>) -> sled::Iter {
-    tree.range(range_from(statement, place))
+pub(crate) fn chunks(
+    tree: &sled::Tree,
+    statement: Statement,
+    place: Option<Place>,
+) -> Result<impl Iterator<Item = Result<Chunk, Error>> + use<>, Error> {
+    let open = open_of(tree, statement)?.filter(|open| open.len() > 0);
+    let until = open.as_ref().map(Packed::first);
+    let open = open.filter(|open| place.is_none_or(|place| place >= open.first()));
+    // Read after the open one, which may have been filled meanwhile: then it is here too.
+    let full = tree.range(range_from(statement, place)).filter_map(move |pair| match pair {
+        Ok((key, _)) if until.is_some_and(|until| Place::of_key(&key) >= Some(until)) => None,
+        Ok((_, value)) => Some(row::decode(&value)),
+        Err(error) => Some(Err(error.into())),
+    });
+    Ok(open.map(Ok).into_iter().chain(full))
 }
 
-/// The lines of a stored chunk, newest first, each with the cursor that stands at it.
+fn open_of(tree: &sled::Tree, statement: Statement) -> Result<Option<Packed>, Error> {
+    fn lines<R: Row>(tree: &sled::Tree, key: Key) -> Result<Option<Packed>, Error> {
+        Ok(tree.get(key)?.map(|value| row::decode::<WithLines<R>>(&value)).transpose()?.map(|row| row.lines))
+    }
+    match statement {
+        Statement::Card(card) => lines::<CardRow>(tree, cards::key(card)),
+        Statement::Wallet(account, asset) => lines::<WalletRow>(tree, wallets::key(account, asset)),
+    }
+}
+
+/// The lines of a chunk, newest first, each with the cursor that stands at it.
 pub(crate) fn read(
     partition: u16,
-    value: &[u8],
+    chunk: &Chunk,
 ) -> Result<impl Iterator<Item = (Cursor, TransactionRow)> + use<>, Error> {
-    let chunk: Chunk = row::decode(value)?;
     Ok(chunk.lines().map_err(damaged)?.into_iter().rev().map(move |line| {
         let Line { place, part, row } = line;
         let id = transaction_id(partition, place.position, place.number(part));
@@ -70,69 +89,70 @@ pub(crate) fn read(
     }))
 }
 
-/// The chunks that a batch changes.
+/// The full chunks that a batch changes.
 #[derive(Default)]
 pub(crate) struct Statements {
-    pub(crate) chunks: Rows<Chunk>,
-    /// First places of the newest chunks, oldest first: the newest in the store, then those begun by this batch.
-    newest: HashMap<Statement, Vec<Place>>,
-    /// Statements that got a chunk in this batch.
-    begun: Vec<Statement>,
+    full: Rows<Chunk>,
+    /// First places of the chunks that this batch wrote anew, which the store does not know yet.
+    begun: HashMap<Statement, Vec<Place>>,
 }
 
 impl Statements {
-    /// Puts the lines of a place, over those that are there.
+    /// Puts the lines of a place, over those that are there; `open` is the statement's newest chunk.
     pub(crate) fn put(
         &mut self,
         tree: &sled::Tree,
+        open: &mut Packed,
         statement: Statement,
         place: Place,
         lines: Lines,
     ) -> Result<(), Error> {
-        let newest = match self.newest.entry(statement) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(room) => room.insert(first_of(tree, statement, None)?.into_iter().collect()),
-        };
         let mut lines = lines.into_iter().map(|(part, row)| Line { place, part, row });
-        let first = match newest.iter().rev().find(|first| **first <= place) {
-            Some(first) => Some(*first),
-            None => first_of(tree, statement, Some(place))?,
-        };
-        let chunk = match first {
-            Some(first) => self.chunks.edit(tree, (statement, first))?,
+        if open.len() == 0 || place > open.last() {
+            if open.len() < LINES_MAX {
+                return lines.try_for_each(|line| open.push(&line)).map_err(damaged);
+            }
+            let full = std::mem::replace(open, packed(lines)?);
+            self.begin(statement, full);
+            return Ok(());
+        }
+        if place >= open.first() {
+            return replace(open, place, lines);
+        }
+        let begun = self.begun.get(&statement).and_then(|begun| begun.iter().filter(|first| **first <= place).max());
+        let stored = first_of(tree, statement, place)?;
+        let chunk = match begun.copied().max(stored) {
+            Some(first) => self.full.edit(tree, (statement, first))?,
             None => None,
         };
         match chunk {
-            Some(chunk) if chunk.len() < LINES_MAX && chunk.last() < place => {
-                lines.try_for_each(|line| chunk.push(&line)).map_err(damaged)?;
-            }
-            Some(chunk) if chunk.last() >= place => {
-                let mut all = chunk.lines().map_err(damaged)?;
-                let from = all.partition_point(|line| line.place < place);
-                let to = all.partition_point(|line| line.place <= place);
-                all.splice(from..to, lines);
-                *chunk = Packed::of(&all).map_err(damaged)?;
-            }
+            Some(chunk) if place <= chunk.last() => replace(chunk, place, lines),
+            Some(chunk) if chunk.len() < LINES_MAX => lines.try_for_each(|line| chunk.push(&line)).map_err(damaged),
             _ => {
-                newest.push(place);
-                self.begun.push(statement);
-                let lines: Vec<Line> = lines.collect();
-                self.chunks.put((statement, place), Packed::of(&lines).map_err(damaged)?);
+                self.begin(statement, packed(lines)?);
+                Ok(())
             }
         }
-        Ok(())
     }
 
-    /// Once the batch is written, the store knows the chunks it began.
-    pub(crate) fn written(&mut self) {
-        for statement in self.begun.drain(..) {
-            if let Some(newest) = self.newest.get_mut(&statement) {
-                newest.drain(..newest.len().saturating_sub(1));
-            }
-        }
-        if self.newest.len() > REMEMBERED_MAX {
-            self.newest.clear();
-        }
+    fn begin(&mut self, statement: Statement, chunk: Chunk) {
+        let first = chunk.first();
+        self.begun.entry(statement).or_default().push(first);
+        self.full.put((statement, first), chunk);
+    }
+
+    /// Rows that the batch would write now.
+    pub(crate) fn rows(&self) -> usize {
+        self.full.rows()
+    }
+
+    /// Writes what was changed.
+    pub(crate) fn write(&mut self, out: &mut sled::Batch) -> Result<(), Error> {
+        self.full.write(out)?;
+        // What is full is hardly looked at again, and from now on the store knows it.
+        self.full = Rows::default();
+        self.begun.clear();
+        Ok(())
     }
 }
 
@@ -140,9 +160,23 @@ fn damaged(source: postcard::Error) -> Error {
     Error::Damaged { table: Chunk::NAME, source }
 }
 
-/// First place of the stored chunk that holds `place`; of the newest without a place.
-fn first_of(tree: &sled::Tree, statement: Statement, place: Option<Place>) -> Result<Option<Place>, Error> {
-    let Some(pair) = chunks(tree, statement, place).next() else {
+fn packed(lines: impl Iterator<Item = Line>) -> Result<Packed, Error> {
+    Packed::of(lines).map_err(damaged)
+}
+
+/// Puts the lines of a place that a chunk spans, over those that are there.
+fn replace(chunk: &mut Packed, place: Place, lines: impl Iterator<Item = Line>) -> Result<(), Error> {
+    let mut all = chunk.lines().map_err(damaged)?;
+    let from = all.partition_point(|line| line.place < place);
+    let to = all.partition_point(|line| line.place <= place);
+    all.splice(from..to, lines);
+    *chunk = packed(all.into_iter())?;
+    Ok(())
+}
+
+/// First place of the full chunk in the store that holds `place`, or would.
+fn first_of(tree: &sled::Tree, statement: Statement, place: Place) -> Result<Option<Place>, Error> {
+    let Some(pair) = tree.range(range_from(statement, Some(place))).next() else {
         return Ok(None);
     };
     Ok(Place::of_key(&pair?.0))
@@ -151,14 +185,15 @@ fn first_of(tree: &sled::Tree, statement: Statement, place: Option<Place>) -> Re
 #[cfg(test)]
 mod tests {
     use florin_engine::{
-        ids::{CardId, Position},
+        ids::{AccountId, Position},
         money::{Asset, Minor},
     };
 
     use super::*;
     use crate::transactions::{Direction, TransactionKind};
 
-    const STATEMENT: Statement = Statement::Card(CardId([0; 16]));
+    const ACCOUNT: AccountId = AccountId([0; 16]);
+    const STATEMENT: Statement = Statement::Wallet(ACCOUNT, Asset::USD);
 
     fn place(index: u64, event: u32) -> Place {
         Place { position: Position::new(index, 0), event }
@@ -173,23 +208,24 @@ mod tests {
         db.open_tree("views").expect("a tree")
     }
 
-    fn store(tree: &sled::Tree, statements: &mut Statements) {
+    fn store(tree: &sled::Tree, wallet: &WithLines<WalletRow>, statements: &mut Statements) {
         let mut batch = sled::Batch::default();
-        statements.chunks.write(&mut batch).expect("encodes");
+        batch.insert(wallets::key(ACCOUNT, Asset::USD).as_slice(), row::encode(wallet).expect("encodes"));
+        statements.write(&mut batch).expect("encodes");
         tree.apply_batch(batch).expect("written");
-        statements.written();
     }
 
     fn all(tree: &sled::Tree, from: Option<Place>) -> Vec<(Cursor, i64)> {
-        let values = chunks(tree, STATEMENT, from).map(|pair| pair.expect("a read").1);
-        values.flat_map(|value| read(0, &value).expect("decodes")).map(|(at, row)| (at, row.amount.0)).collect()
+        let chunks = chunks(tree, STATEMENT, from).expect("a read").map(|chunk| chunk.expect("a read"));
+        chunks.flat_map(|chunk| read(0, &chunk).expect("decodes")).map(|(at, row)| (at, row.amount.0)).collect()
     }
 
     #[test]
     fn lines_read_back_newest_first_with_their_ids() {
         let line = |part| Line { place: place(3, 1), part, row: row(5) };
-        let stored = Packed::of(&[line(0), line(2)]).expect("packs");
-        let back: Vec<_> = read(0, &row::encode(&stored).expect("encodes")).expect("decodes").collect();
+        let stored = Packed::of([line(0), line(2)]).expect("packs");
+        let back: Chunk = row::decode(&row::encode(&stored).expect("encodes")).expect("decodes");
+        let back: Vec<_> = read(0, &back).expect("decodes").collect();
         let ids: Vec<_> = back.iter().map(|(at, row)| (at.part, row.id)).collect();
         let id = |number| transaction_id(0, Position::new(3, 0), number);
         assert_eq!(ids, [(2, id(1 | 2 << 16)), (0, id(1))], "part 0 has the event's own number");
@@ -201,6 +237,7 @@ mod tests {
     fn chunks_read_as_one_list_whatever_batch_wrote_them() {
         for per_batch in [1, 3, 50, 1_000] {
             let (tree, mut statements, mut model) = (tree(), Statements::default(), std::collections::BTreeMap::new());
+            let mut wallet = WithLines::from(WalletRow::empty(ACCOUNT, Asset::USD));
             for n in 1..=200_u64 {
                 // A new line, with a fee now and then; and an old one anew.
                 for (at, amount) in [(place(n, 0), 1), (place(n * 7 % n + 1, 0), 1_000 + n), (place(n / 2 + 1, 0), n)] {
@@ -210,13 +247,13 @@ mod tests {
                     for (part, row) in &lines {
                         model.insert(Cursor { place: at, part: *part }, row.amount.0);
                     }
-                    statements.put(&tree, STATEMENT, at, lines).expect("put");
+                    statements.put(&tree, &mut wallet.lines, STATEMENT, at, lines).expect("put");
                 }
                 if n.is_multiple_of(per_batch) {
-                    store(&tree, &mut statements);
+                    store(&tree, &wallet, &mut statements);
                 }
             }
-            store(&tree, &mut statements);
+            store(&tree, &wallet, &mut statements);
             let wanted: Vec<_> = model.into_iter().rev().collect();
             assert_eq!(all(&tree, None), wanted, "batches of {per_batch}");
             let keys = tree.len();

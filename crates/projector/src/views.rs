@@ -341,9 +341,9 @@ impl Views {
         let limit = limit.clamp(1, PAGE_ROWS_MAX);
         let mut page = Page { rows: Vec::new(), next: None };
         let mut last = None;
-        for pair in statements::chunks(&self.0.tree, statement, before.map(|before| before.place)) {
-            let (_, value) = self.sound(pair.map_err(Error::from))?;
-            for (cursor, row) in self.sound(statements::read(statement.partition(), &value))? {
+        let chunks = statements::chunks(&self.0.tree, statement, before.map(|before| before.place));
+        for chunk in self.sound(chunks)? {
+            for (cursor, row) in self.sound(chunk.and_then(|chunk| statements::read(statement.partition(), &chunk)))? {
                 if before.is_some_and(|before| cursor >= before) {
                     continue;
                 }

@@ -4,6 +4,7 @@
 //! lock                                  locked while a process owns the ledger
 //! heads.jsonl                           signed heads, one per line
 //! p00000/00000000000000000000.journal   partition 0, records from index 0 on
+//! p00000/next.zeros                     a segment in preparation: nothing is in it
 //! ```
 
 use std::fs;
@@ -25,6 +26,10 @@ pub(super) fn partition(dir: &Path, partition: PartitionId) -> PathBuf {
 
 pub(super) fn segment(partition_dir: &Path, first: u64) -> PathBuf {
     partition_dir.join(format!("{first:020}.journal"))
+}
+
+pub(super) fn prepared(partition_dir: &Path) -> PathBuf {
+    partition_dir.join("next.zeros")
 }
 
 /// First indexes of the segments in a partition's directory, ascending; at least 0.

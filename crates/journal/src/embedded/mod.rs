@@ -11,6 +11,7 @@
 //! and never acknowledged. Signed heads (checked at every opening), followers' checkpoints
 //! ([`confirm`](crate::Provider::confirm)) and the `durable` field of later records tell it apart.
 
+mod ahead;
 mod disk;
 mod heads;
 mod layout;

@@ -54,10 +54,10 @@ pub(super) fn tail(ledger: &Ledger, partition: PartitionId, segments: &[Arc<Segm
     Ok(Tail { chain, head, end, torn })
 }
 
-/// Whether `rest`, which does not begin with record `next`, holds anything. An error if it shows that record `next`
+/// Whether `rest`, which does not begin with record `next` and is empty if it is all zeros, holds anything. An error if it shows that record `next`
 /// had been acknowledged: some later record was sealed when `next` was known durable.
 fn torn(ledger: &Ledger, partition: PartitionId, next: u64, rest: &[u8], reason: Corruption) -> Result<bool, Error> {
-    if rest.iter().all(|&byte| byte == 0) {
+    if rest.is_empty() {
         return Ok(false);
     }
     let starts = rest.windows(MAGIC.len()).enumerate().filter(|(_, window)| *window == MAGIC);

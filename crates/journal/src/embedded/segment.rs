@@ -47,7 +47,7 @@ impl Segment {
         Ok(Self::new(partition, first, file))
     }
 
-    fn new(partition: PartitionId, first: u64, file: File) -> Self {
+    pub(super) fn new(partition: PartitionId, first: u64, file: File) -> Self {
         let offsets = Mutex::new(Offsets { sparse: Vec::new(), next_index: first, next_offset: 0 });
         Self { partition, first, file, offsets }
     }
@@ -104,8 +104,20 @@ impl Segment {
         Loose::decode(bytes).map_err(|reason| Error::corrupt(self.partition, index, reason))
     }
 
-    /// Everything from `offset` on.
+    /// Everything from `offset` on, or nothing if that is zeros only.
     pub(super) fn rest(&self, offset: u64) -> Result<Vec<u8>, Error> {
+        let mut piece = vec![0; 1 << 20];
+        let mut at = offset;
+        loop {
+            let have = self.read(&mut piece, at)?;
+            if have == 0 {
+                return Ok(Vec::new());
+            }
+            if piece[..have].iter().any(|&byte| byte != 0) {
+                break;
+            }
+            at += have as u64;
+        }
         let bytes = self.bytes()?.saturating_sub(offset);
         let mut rest = vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)];
         let have = self.read(&mut rest, offset)?;

@@ -59,7 +59,7 @@ impl Fold {
             requested: (at.position, at.event),
         };
         self.touched = Some(Seen::new_card(&row));
-        self.batch.cards.put(e.card, row);
+        self.batch.cards.put(e.card, row.into());
         self.batch.point(of_account_key(at.account, at.time_ms, e.card), e.card.0);
         self.batch.point(by_number_key(e.number), e.card.0);
         self.wait(at, e.card, e.change, e.deadline_ms, PendingKind::Issue)?;

@@ -57,7 +57,7 @@ impl Fold {
 
     /// A wallet of the entry's account to be changed, marked as changed by this entry; made when first touched.
     pub(super) fn wallet(&mut self, at: &At, asset: Asset) -> Result<&mut WalletRow, Error> {
-        let make = || WalletRow::empty(at.account, asset);
+        let make = || WalletRow::empty(at.account, asset).into();
         let row = self.batch.wallets.edit_or(&self.batch.tree, (at.account, asset), make)?;
         row.updated_ms = at.time_ms;
         row.position = at.position;
