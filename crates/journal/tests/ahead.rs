@@ -25,7 +25,7 @@ async fn write_much(journal: &Embedded, dir: &Path, will_be: bool) -> u64 {
     while written < RECORDS || (will_be && segments(dir).len() < 2 && written < 10 * RECORDS) {
         let mut batch = Batch::new();
         for n in 0..4_u8 {
-            batch.push(5, &[n; 60_000]).expect("a small entry");
+            batch.push(5, &vec![n; 60_000]).expect("a small entry");
         }
         writer.submit(batch).await.expect("a batch taken");
         writer.acked().await.expect("an acknowledgement");

@@ -1,10 +1,10 @@
 //! The provider for one process: append-only segment files that hold record bytes and nothing else.
 //!
 //! An exclusive lock on the directory; a committer thread per writer; one `fdatasync` per group of records, before any
-//! of them is acknowledged. Segments are filled with zeros a little ahead of the log; zeros up to the end of a file are
-//! its end, not damage.
+//! of them is acknowledged. Segments are filled with zeros ahead of the log, a busy log's next one before it has its name; zeros
+//! up to the end of a file are its end, not damage.
 //!
-//! Bounds: a segment is about [`Options::segment_bytes`]; recent records in memory take at most
+//! Bounds: a segment is at most about [`Options::segment_bytes`], and one of 64 MiB may be in preparation; recent records in memory take at most
 //! [`Options::ring_bytes`] per partition; 8 bytes are kept per 64 records that were read.
 //!
 //! One ambiguity is left: a last record that was acknowledged and then damaged on disk looks like one that was torn
