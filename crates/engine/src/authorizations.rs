@@ -47,7 +47,7 @@ pub(crate) fn authorize(case: &Case<'_>, command: &Authorize, out: &mut Vec<Even
         decline,
         merchant: command.merchant.clone(),
     };
-    match case.account.authorization(command.authorization).map(|known| known.phase) {
+    match case.known(command.authorization).map(|known| known.phase) {
         Some(Phase::Killed) => {
             out.push(decline(Decline { reason: DeclineReason::Reversed, figures: Vec::new() }).into());
             return Ok(());

@@ -19,7 +19,7 @@ use crate::{
 
 pub(crate) fn clear(case: &Case<'_>, command: &Clear, out: &mut Vec<Event>) -> Verdict {
     let card = case.card(command.card)?;
-    let known = case.account.authorization(command.authorization).map(|known| of_card(known, card)).transpose()?;
+    let known = case.known(command.authorization).map(|known| of_card(known, card)).transpose()?;
     let held = known.filter(|known| known.phase == Phase::Open);
     let Some(amount) = command.amount.or(held.map(Authorization::held_billing)) else {
         // Nothing says how much it is; an authorization that is not known may be on its way.
@@ -85,7 +85,7 @@ pub(crate) fn reverse(case: &Case<'_>, command: &Reverse, out: &mut Vec<Event>) 
     if command.amount.is_some_and(|amount| !amount.is_positive()) {
         return Err(Reason::AmountNotPositive.into());
     }
-    let Some(known) = case.account.authorization(command.authorization) else {
+    let Some(known) = case.known(command.authorization) else {
         case.room_for_authorization()?;
         out.push(ReversalRemembered { card: card.id, authorization: command.authorization }.into());
         return Ok(());
@@ -122,7 +122,7 @@ pub(crate) fn refund(case: &Case<'_>, command: &Refund, out: &mut Vec<Event>) ->
     if !text_fits(&command.merchant.name) {
         return Err(Reject::field(Field::Merchant));
     }
-    let known = match case.account.authorization(command.authorization) {
+    let known = match case.known(command.authorization) {
         Some(known) => Some(of_card(known, card)?),
         None => None,
     };
@@ -167,7 +167,7 @@ pub(crate) fn force_post(case: &Case<'_>, command: &ForcePost, out: &mut Vec<Eve
     if !text_fits(&command.merchant.name) {
         return Err(Reject::field(Field::Merchant));
     }
-    if case.account.authorization(command.authorization).is_some() {
+    if case.known(command.authorization).is_some() {
         return Err(Reason::AuthorizationExists.into());
     }
     post(case, card, command.authorization, command.amount, &command.merchant, out)

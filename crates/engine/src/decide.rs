@@ -18,7 +18,7 @@ use crate::{
     people,
     policy::{Policy, Programme, ProgrammeCode},
     reject::{Field, Figure, Reason, Reject},
-    state::{Account, Authorization, Card, State},
+    state::{Account, Authorization, Card, Phase, State},
 };
 
 /// How far ahead of the ledger's clock a message may be dated: clocks differ. As much is taken off a message's life, so that
@@ -191,8 +191,14 @@ impl<'a> Case<'a> {
     }
 
     pub(crate) fn authorization(&self, card: CardId, id: AuthorizationId) -> Result<&'a Authorization, Reject> {
-        let known = self.account.authorization(id).filter(|known| known.card == card);
+        let known = self.known(id).filter(|known| known.card == card);
         known.ok_or_else(|| Reason::AuthorizationUnknown.into())
+    }
+
+    /// An authorization, unless it is past its time. Then it is unknown, forgotten already or not: what is decided is folded
+    /// into a state that has forgotten it.
+    pub(crate) fn known(&self, id: AuthorizationId) -> Option<&'a Authorization> {
+        self.account.authorization(id).filter(|known| known.phase == Phase::Open || known.until_ms > self.now_ms)
     }
 
     pub(crate) fn room_for_authorization(&self) -> Verdict {

@@ -13,7 +13,7 @@ const P: PartitionId = PartitionId(0);
 
 /// How many cases each property runs: few by default, more by `PROPTEST_CASES`.
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(60)
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24)
 }
 
 fn open(dir: &Path) -> Embedded {

@@ -35,6 +35,8 @@ pub struct Figures {
     pub issuance_ms: u64,
     pub hold_ms: u64,
     pub invoice_ms: u64,
+    /// How long a purchase is remembered after its hold is gone.
+    pub purchase_ms: u64,
     pub cards_max: usize,
     pub tries_max: u8,
     /// 10⁻⁸ USD for one token, in the order of [`TOKENS`].
@@ -57,6 +59,7 @@ const DEMO: Figures = Figures {
     issuance_ms: 1_200_000,
     hold_ms: 7 * DAY,
     invoice_ms: 900_000,
+    purchase_ms: 5 * 365 * DAY,
     cards_max: 5,
     tries_max: 5,
     rates: [100_000_000, 108_130_007, 99_370_000],
@@ -90,7 +93,15 @@ pub static FIGURES: [Figures; 4] = [
         deliveries: [0, 799],
         ..DEMO
     },
-    Figures { issue_fee: 0, issue_points: 0, cards_max: 2, tries_max: 2, hold_ms: 8 * DAY, ..DEMO },
+    Figures {
+        issue_fee: 0,
+        issue_points: 0,
+        cards_max: 2,
+        tries_max: 2,
+        hold_ms: 8 * DAY,
+        purchase_ms: 2 * DAY,
+        ..DEMO
+    },
 ];
 
 pub fn asset(code: &str) -> Asset {
@@ -206,7 +217,7 @@ pub fn policy_of(which: usize) -> Policy {
             issuance_ms: figures.issuance_ms,
             hold_ms: figures.hold_ms,
             invoice_ms: figures.invoice_ms,
-            purchase_ms: 5 * 365 * DAY,
+            purchase_ms: figures.purchase_ms,
         },
         cards_max: figures.cards_max.try_into().unwrap(),
         activation_tries_max: figures.tries_max,

@@ -180,7 +180,10 @@ impl World {
         for (was, is) in before.all_accounts().iter().zip(self.state.all_accounts()) {
             let mut is = is.clone();
             is.remembered = was.remembered;
-            assert_eq!(*was, is, "a reject changes nothing: {reject}");
+            assert_eq!((&was.wallets, &was.cards), (&is.wallets, &is.cards), "a reject changes nothing: {reject}");
+            // As time goes on, purchases past their time are forgotten, whatever moves the clock.
+            let forgotten = was.authorizations() != is.authorizations();
+            assert!(forgotten || *was == is, "a reject changes nothing: {reject}: {was:?} {is:?}");
         }
         assert_eq!(before.accounts(), self.state.accounts());
         assert_eq!(before.due(u64::MAX, usize::MAX), self.state.due(u64::MAX, usize::MAX));

@@ -242,6 +242,22 @@ fn a_closed_authorization_is_forgotten_after_its_span() {
     world.audit();
 }
 
+/// Whether something else moved the clock in between decides nothing.
+#[test]
+fn the_first_command_after_that_span_finds_it_forgotten_as_well() {
+    let mut world = World::new();
+    let alice = world.user(1);
+    let card = world.active_card(alice, usd(100));
+    let auth = world.held(alice, card, usd(60));
+    world.clear(alice, card, auth, None, true).events();
+    world.wait(180 * DAY);
+    assert!(world.state.account(alice).unwrap().authorization(auth).is_some(), "nothing has moved the clock");
+    let events = world.refund(alice, card, auth, Some(usd(60))).events();
+    let [Event::Refunded(event)] = &events[..] else { panic!("{events:?}") };
+    assert!(event.linked.is_empty(), "a refund of what is forgotten follows no purchase");
+    world.audit();
+}
+
 #[test]
 fn amounts_of_nothing_are_refused() {
     let mut world = World::new();

@@ -40,6 +40,7 @@ impl User {
                     spent: Drawn::default(),
                     uses: vec![],
                     until: desk.now + desk.figures.hold_ms,
+                    forget: u64::MAX,
                 },
             );
             self.spend(c.authorization, amount, desk.now);
@@ -79,23 +80,23 @@ impl User {
             return no(Reason::AmountNotPositive);
         }
         let of_hold = amount.min(held.unwrap_or(0));
-        self.draw(c.card, c.authorization, amount, of_hold, desk.now)?;
+        self.draw(c.card, c.authorization, amount, of_hold, desk)?;
         *desk.network += amount;
         if held.is_some() && c.last {
             let rest = self.purchases[&c.authorization].held;
             self.release(c.authorization, rest);
-            self.purchases.get_mut(&c.authorization).unwrap().phase = Phase::Closed;
+            self.purchases.get_mut(&c.authorization).unwrap().close(desk.forget());
         }
         self.close_if_due(c.card);
         Ok(None)
     }
 
-    pub(super) fn reverse(&mut self, c: &Reverse) -> Verdict {
+    pub(super) fn reverse(&mut self, desk: &mut Desk<'_>, c: &Reverse) -> Verdict {
         if let Some(amount) = c.amount {
             positive(amount.0)?;
         }
         let Some(auth) = self.purchases.get(&c.authorization) else {
-            let killed = Purchase { phase: Phase::Killed, ..Purchase::closed(c.card, 0) };
+            let killed = Purchase { phase: Phase::Killed, ..Purchase::closed(c.card, 0, desk.forget()) };
             self.purchases.insert(c.authorization, killed);
             return Ok(None);
         };
@@ -112,7 +113,7 @@ impl User {
         let all = amount == auth.held;
         self.release(c.authorization, amount);
         if all {
-            self.purchases.get_mut(&c.authorization).unwrap().phase = Phase::Closed;
+            self.purchases.get_mut(&c.authorization).unwrap().close(desk.forget());
         }
         self.close_if_due(c.card);
         Ok(None)
@@ -125,7 +126,7 @@ impl User {
         }
         let held = auth.held;
         self.release(c.authorization, held);
-        self.purchases.get_mut(&c.authorization).unwrap().phase = Phase::Closed;
+        self.purchases.get_mut(&c.authorization).unwrap().close(desk.forget());
         self.close_if_due(c.card);
         Ok(None)
     }
@@ -171,7 +172,7 @@ impl User {
         if self.purchases.contains_key(&c.authorization) {
             return no(Reason::AuthorizationExists);
         }
-        self.draw(c.card, c.authorization, amount, 0, desk.now)?;
+        self.draw(c.card, c.authorization, amount, 0, desk)?;
         *desk.network += amount;
         Ok(None)
     }

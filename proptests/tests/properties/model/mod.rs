@@ -72,6 +72,13 @@ struct Desk<'a> {
     funding: &'a mut i128,
 }
 
+impl Desk<'_> {
+    /// When what is closed now is forgotten.
+    fn forget(&self) -> u64 {
+        self.now + self.figures.purchase_ms
+    }
+}
+
 impl Model {
     pub fn under(figures: &'static Figures) -> Self {
         Self {
@@ -108,6 +115,9 @@ impl Model {
 
     /// What the command comes to, and what it does.
     pub fn apply(&mut self, now: u64, envelope: &Envelope) -> Answer {
+        for user in self.users.values_mut() {
+            user.purchases.retain(|_, purchase| purchase.phase == Phase::Open || now < purchase.forget);
+        }
         if envelope.dated_ms != 0 && now >= envelope.dated_ms + MEMORY_MS - AHEAD_MS {
             return Answer::Rejected(vec![Reason::TooOld]);
         }
@@ -195,7 +205,7 @@ impl Model {
             Command::Authorize(c) => user.authorize(desk, c),
             Command::Increment(c) => user.increment(desk, c),
             Command::Clear(c) => user.clear(desk, c),
-            Command::Reverse(c) => user.reverse(c),
+            Command::Reverse(c) => user.reverse(desk, c),
             Command::ExpireHold(c) => user.expire_hold(desk, c),
             Command::Refund(c) => user.refund(desk, c),
             Command::ForcePost(c) => user.force_post(desk, c),

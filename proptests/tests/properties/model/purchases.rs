@@ -6,7 +6,7 @@ use florin_engine::{
     terms::{Change, DeclineReason, Status},
 };
 
-use super::{Asked, BALANCE_MAX, Card, Drawn, Phase, Purchase, Use, User, Waiting, no};
+use super::{Asked, BALANCE_MAX, Card, Desk, Drawn, Phase, Purchase, Use, User, Waiting, no};
 use crate::policy::DAY;
 
 /// The calendar day and month of a time, by counting.
@@ -133,22 +133,22 @@ impl User {
     }
 
     /// Draws what was bought, `of_hold` of it from the purchase's hold and so from the card.
-    pub fn draw(
+    pub(super) fn draw(
         &mut self,
         id: CardId,
         authorization: AuthorizationId,
         amount: i128,
         of_hold: i128,
-        now: u64,
+        desk: &Desk<'_>,
     ) -> Result<(), Vec<Reason>> {
-        let beyond = amount - of_hold;
+        let (now, beyond) = (desk.now, amount - of_hold);
         let [.., ever] = self.cards[&id].usage(now);
         if beyond > BALANCE_MAX || (beyond > 0 && ever + beyond > i128::from(i64::MAX)) {
             return no(Reason::Overflow);
         }
         let wallet = if self.posts_to_wallet(id) { beyond } else { 0 };
         self.post(id, wallet - amount, -wallet)?;
-        let auth = self.purchases.entry(authorization).or_insert_with(|| Purchase::closed(id, amount));
+        let auth = self.purchases.entry(authorization).or_insert_with(|| Purchase::closed(id, amount, desk.forget()));
         auth.held -= of_hold;
         auth.spent.card += amount - wallet;
         auth.spent.wallet += wallet;
@@ -245,8 +245,13 @@ impl User {
 
 impl Purchase {
     /// One that holds nothing.
-    pub fn closed(card: CardId, amount: i128) -> Self {
+    pub fn closed(card: CardId, amount: i128, forget: u64) -> Self {
         let (phase, spent) = (Phase::Closed, Drawn::default());
-        Self { card, phase, amount, held: 0, spent, uses: vec![], until: 0 }
+        Self { card, phase, amount, held: 0, spent, uses: vec![], until: 0, forget }
+    }
+
+    pub fn close(&mut self, forget: u64) {
+        self.phase = Phase::Closed;
+        self.forget = forget;
     }
 }

@@ -103,7 +103,10 @@ pub struct Purchase {
     /// What was drawn and not refunded: from the card, and from the wallet.
     pub spent: Drawn,
     pub uses: Vec<Use>,
+    /// When its hold ends.
     pub until: u64,
+    /// Once its hold is gone: when it is forgotten.
+    pub forget: u64,
 }
 
 #[derive(Clone, Debug, Default)]

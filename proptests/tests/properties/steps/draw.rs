@@ -63,7 +63,7 @@ fn change() -> impl Strategy<Value = (Change, Class)> {
 fn until() -> impl Strategy<Value = Step> {
     // A month is long: what a story has come to is mostly over after it.
     let what = prop_oneof![
-        4 => Just(Time::Hold), 4 => Just(Time::Deadline), 2 => Just(Time::Policy), 1 => Just(Time::Memory),
+        4 => Just(Time::Hold), 4 => Just(Time::Deadline), 2 => Just(Time::Policy), 2 => Just(Time::Purchase), 1 => Just(Time::Memory),
     ];
     (what, 0_u8..4, any::<bool>()).prop_map(|(what, which, early)| Step::WaitFor { what, which, early })
 }
@@ -158,8 +158,8 @@ pub fn change_step() -> impl Strategy<Value = Step> {
         1 => prop::bool::weighted(0.05).prop_map(|empty| Step::Appeal { card: 0, empty }),
         1 => any::<bool>().prop_map(|granted| Step::DecideAppeal { appeal: 0, granted }),
         1 => (round(), any::<bool>()).prop_map(|(amount, ops)| Step::Limits { card: 0, which: 1, amount: Some(amount), ops }),
-        1 => prop::sample::select(vec![599_999_u64, 600_000]).prop_map(Step::Wait),
-        1 => Just(Step::Lapse { card: 0 }),
+        3 => prop::bool::weighted(0.2).prop_map(|early| Step::WaitFor { what: Time::Deadline, which: 0, early }),
+        3 => Just(Step::Lapse { card: 0 }),
         1 => Just(Step::Authorize { card: 0, amount: 100, present: false, pin: false }),
     ]
 }

@@ -23,6 +23,8 @@ pub enum Time {
     Hold,
     /// The deadline of a card's pending change.
     Deadline,
+    /// When a purchase is forgotten.
+    Purchase,
     /// When a command's key is forgotten.
     Memory,
     /// When a policy that was adopted comes into force.

@@ -13,8 +13,8 @@ use florin_engine::{
 
 use super::{Table, merchant, newest};
 use crate::{
-    model::{Assertion, MEMORY_MS, Waiting},
-    policy::{USD, gb, policy_of},
+    model::{Assertion, MEMORY_MS, Phase, Waiting},
+    policy::{DAY, USD, gb, policy_of},
     steps::{Said, Step, Time, With},
     world::Told,
 };
@@ -325,6 +325,12 @@ impl Table {
             Time::Hold => {
                 let (account, _, id) = newest(&self.auths, which)?;
                 self.model.users[&account].purchases.get(&id).map(|purchase| purchase.until).filter(|until| *until > 0)
+            }
+            Time::Purchase => {
+                let (account, _, id) = newest(&self.auths, which)?;
+                let purchase = self.model.users[&account].purchases.get(&id)?;
+                (purchase.phase != Phase::Open && purchase.forget < self.world.now + 30 * DAY)
+                    .then_some(purchase.forget)
             }
             Time::Deadline => {
                 let (account, card, _) = newest(&self.cards, which)?;
