@@ -93,6 +93,8 @@ fn files_are_refused_unless_whole_however_they_are_sealed() {
             assert!(decoded.is_ok() || !whole, "what was written is read");
             let Ok((header, state)) = decoded else { return };
             read += 1;
+            let (body, own) = input.split_last_chunk::<32>().unwrap();
+            assert_eq!(blake3::derive_key("florin 2026 snapshot file", body), *own, "only what is sealed is read");
             let again = snapshot::encode(&header, &state);
             let (twice, _) = snapshot::decode(&again, ledger, partition).expect("what is read is written back");
             assert_eq!(twice, header);
