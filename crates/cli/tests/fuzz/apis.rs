@@ -16,8 +16,8 @@ use crate::{
     world::World,
 };
 
-/// Refused requests whose books are compared, one in so many.
-const WATCHED: u32 = 12;
+/// Writes around which the books are compared if they are refused, one in so many.
+const WATCHED: u32 = 2;
 
 #[test]
 fn every_documented_call_is_fuzzed() {
@@ -55,13 +55,14 @@ fn hostile_requests_are_refused_in_form_and_change_nothing() {
     let world = runtime.block_on(World::start());
     let (watched, refused, taken) = (Cell::new(0_u32), Cell::new(0_u32), Cell::new(0_u32));
     let mut n = 0;
-    Target { name: "requests", inputs: INPUTS, rounds: 3_000 }.run(
+    Target { name: "requests", inputs: INPUTS, rounds: 2_500 }.run(
         |rng| Request::make(rng, DEMO),
         |input| {
             n += 1;
             let request = Request::read(input);
             runtime.block_on(async {
-                let before = if n % WATCHED == 0 { world.books().await } else { None };
+                let watch = request.call.method != "get" && n % WATCHED == 0;
+                let before = if watch { world.books().await } else { None };
                 let answer = world.send(&request).await;
                 let same_path = request.path.split('?').next() == request.call.path.split('?').next();
                 let document = &world.documents[request.call.api.name()]["paths"];
@@ -90,7 +91,7 @@ fn hostile_requests_are_refused_in_form_and_change_nothing() {
         },
     );
     let (watched, refused, taken) = (watched.get(), refused.get(), taken.get());
-    assert!(refused > n / 3 && taken > n / 20 && watched > 20, "{refused} refused, {taken} taken, {watched} watched");
+    assert!(refused > n / 3 && taken > n / 20 && watched > 100, "{refused} refused, {taken} taken, {watched} watched");
     let books = runtime.block_on(world.books()).unwrap();
     assert_eq!(books[0]["balanced"], true, "{}", books[0]);
     world.close();

@@ -172,10 +172,10 @@ impl World {
             let pending = self.get(Api::Ops, "/pending").await;
             if !behind && pending["pending"] == json!([]) && followers == last {
                 let mut books = vec![self.get(Api::Ops, "/trial-balance").await];
-                for user in ["alice", "bob", "carol"] {
+                for user in ["alice", "bob"] {
                     books.push(self.get(Api::Ops, &format!("/users/demo/{user}")).await);
                 }
-                for card in ["$alice", "$spare", "$carol", "$baas", "$plastic"] {
+                for card in ["$alice", "$carol", "$baas"] {
                     books.push(self.get(Api::Ops, &format!("/cards/{}", self.fill(card))).await);
                 }
                 return Some(books);
