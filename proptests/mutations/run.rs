@@ -44,6 +44,15 @@ impl Bench {
                 fs::copy(from, to).unwrap();
             }
         }
+        // Of the other crates, the properties need only two: what else the package tests would be built anew each time as well.
+        let manifest = copy.join("proptests/Cargo.toml");
+        let manifest_text = fs::read_to_string(&manifest).unwrap();
+        let needed = |line: &&str| {
+            !line.starts_with("florin-")
+                || ["florin-engine", "florin-journal"].iter().any(|name| line.starts_with(name))
+        };
+        let lines: Vec<&str> = manifest_text.lines().filter(needed).collect();
+        fs::write(manifest, lines.join("\n")).unwrap();
         Self { copy }
     }
 

@@ -40,10 +40,10 @@ pub const ALL: &[Mutation] = &[
     },
     Mutation {
         name: "outcome-of-another-user",
-        says: "a key of one user hides that of another",
-        file: "crates/engine/src/outcomes.rs",
-        old: "row.slot == slot && row.key == wanted",
-        new: "row.key == wanted",
+        says: "a key is looked up among those of another user",
+        file: "crates/engine/src/state.rs",
+        old: "Some(u32::MAX) } else { self.slot(account) }",
+        new: "Some(u32::MAX) } else { self.slot(account).map(|slot| slot / 2 * 2) }",
     },
     Mutation {
         name: "message-too-old-taken",

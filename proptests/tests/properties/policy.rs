@@ -230,7 +230,8 @@ pub fn policy_of(which: usize) -> Policy {
     }
 }
 
-/// As [`policy_of`], where wallet-funded cards need a capability and an invoice: plastic ones only in GB, of the higher level.
+/// As [`policy_of`], where wallet-funded cards need a capability and an invoice: plastic ones of the higher
+/// level, and in FR only by name, as nobody can have there what must be had first.
 pub fn strict_policy_of(which: usize) -> Policy {
     let mut policy = policy_of(which);
     for programme in policy.programmes.iter_mut().filter(|programme| programme.code == ProgrammeCode::Baas) {
@@ -239,7 +240,7 @@ pub fn strict_policy_of(which: usize) -> Policy {
     }
     for capability in policy.capabilities.iter_mut().filter(|capability| capability.kind == CardKind::Physical) {
         capability.level = "SDD".into();
-        capability.countries = vec![gb()];
+        capability.countries = vec![gb(), country("FR")];
     }
     policy
 }

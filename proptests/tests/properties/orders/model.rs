@@ -49,8 +49,8 @@ fn quote(token: usize, cents: i128, rate: i128) -> i128 {
 }
 
 impl Orders {
-    /// Virtual cards in GB and DE from BDD on; plastic ones in GB only, from SDD on, where a virtual one may be had. The higher
-    /// level satisfies the lower.
+    /// Virtual cards in GB and DE from BDD on; plastic ones in GB and FR, from SDD on, where a virtual one may be had: so in GB. The
+    /// higher level satisfies the lower.
     fn capable(&self, user: usize, physical: bool) -> bool {
         let user = &self.users[user];
         let may_virtual = (user.bdd || user.sdd) && (user.country == GB || user.country == DE);

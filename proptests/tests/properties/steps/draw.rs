@@ -4,7 +4,10 @@ use florin_engine::{command::Class, terms::Change};
 use proptest::prelude::*;
 
 use super::{Said, Step, Time, With};
-use crate::policy::{DAY, FIGURES};
+use crate::{
+    model::{AHEAD_MS, MEMORY_MS},
+    policy::{DAY, FIGURES},
+};
 
 /// Amounts of which sums often meet a limit exactly.
 fn round() -> impl Strategy<Value = i64> {
@@ -43,6 +46,12 @@ fn wait() -> impl Strategy<Value = u64> {
         2 => prop::sample::select(vec![DAY, 7 * DAY - 1, 7 * DAY, 8 * DAY]),
         1 => prop::sample::select(vec![30 * DAY, 31 * DAY - 1, 31 * DAY, 31 * DAY + 1]),
     ]
+}
+
+/// How late a message is: mostly as one waits, else about as old as it may be at all.
+fn delay() -> impl Strategy<Value = Step> {
+    let oldest = MEMORY_MS - AHEAD_MS;
+    prop_oneof![2 => wait(), 1 => prop::sample::select(vec![oldest - 1, oldest])].prop_map(Step::Delay)
 }
 
 fn change() -> impl Strategy<Value = (Change, Class)> {
@@ -138,7 +147,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         8 => wallet,
         8 => wait().prop_map(Step::Wait),
         3 => until(),
-        2 => wait().prop_map(Step::Delay),
+        2 => delay(),
         1 => prop::sample::select(vec![1_u64, 299_999, 300_000, 300_001, DAY]).prop_map(Step::Ahead),
         5 => (any::<u8>(), again()).prop_map(|(sent, with)| Step::Again { sent, with }),
         1 => adopt(),
