@@ -86,6 +86,9 @@ pub enum Error {
     /// The journal failed.
     #[error("the journal cannot be followed")]
     Journal(#[from] florin_journal::Error),
+    /// No thread could be started.
+    #[error("no thread could be started")]
+    Thread(#[source] io::Error),
     /// A task of the follower ended by a panic.
     #[error("a follower ended by a panic")]
     Panicked,

@@ -11,6 +11,7 @@
 
 pub mod accounts;
 pub mod appeals;
+mod applier;
 pub mod authorizations;
 mod batch;
 pub mod card_requests;

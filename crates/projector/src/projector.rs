@@ -1,6 +1,6 @@
 //! The follower: reads every partition of a journal and applies it to the views, one task a partition.
 //!
-//! The store is written off the async threads. Records that have piled up are applied in batches of a few hundred rows; at low load
+//! The store is written on a thread of each partition's own. Records that have piled up are applied in batches of a few hundred rows; at low load
 //! a record is a batch, so that a reader of its own write waits for one batch only.
 
 use std::{
@@ -11,10 +11,10 @@ use std::{
 use florin_journal::{PartitionId, Provider, Reader as _};
 use tokio::{
     sync::watch,
-    task::{JoinError, JoinSet, spawn_blocking},
+    task::{JoinError, JoinSet},
 };
 
-use crate::{Error, Views, fold::Fold};
+use crate::{Error, Views, applier::Applier, fold::Fold};
 
 /// How often the journal's end is looked up, for the lag.
 const HEAD_EVERY: Duration = Duration::from_millis(250);
@@ -102,8 +102,9 @@ impl<P: Provider> Projector<P> {
 
     async fn follow(&self, partition: u16, mut stopped: watch::Receiver<bool>, once: bool) -> Result<(), Error> {
         let journal = PartitionId(partition);
-        let mut fold = Fold::resume(&self.views, partition)?;
+        let fold = Fold::resume(&self.views, partition)?;
         let mut reader = self.provider.reader(journal, fold.next_index()).await?;
+        let applier = Applier::start(partition, fold)?;
         let mut looked = self.look(journal).await?;
         let mut next = reader.try_next().await?;
         let mut catching_up = true;
@@ -128,20 +129,12 @@ impl<P: Provider> Projector<P> {
             };
             self.views.publish_end(partition, record.index());
             next = reader.try_next().await?;
-            let last = next.is_none();
-            let applied = spawn_blocking(move || {
-                let outcome = fold.record(&record, last);
-                (fold, outcome)
-            })
-            .await;
-            let (back, outcome) = applied.map_err(|_| Error::Panicked)?;
-            outcome?;
-            fold = back;
+            applier.apply(record, next.is_none()).await?;
             if catching_up {
                 self.progress(partition);
             }
         }
-        fold.write()
+        applier.end()
     }
 
     /// Notes where the journal ends now.

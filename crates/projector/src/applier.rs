@@ -1,0 +1,79 @@
+//! The thread that applies a partition's records: always the same one, so that what it works with stays in its caches.
+//!
+//! It gives way to the threads that decide and answer when there are fewer cores than work: a view that is late is waited
+//! for or refused, a decision that is late is an authorization declined. What it misses meanwhile it applies in larger
+//! batches.
+
+use std::{
+    sync::mpsc,
+    thread::{self, JoinHandle},
+};
+
+use florin_journal::Record;
+use tokio::sync::oneshot;
+
+use crate::{Error, fold::Fold};
+
+/// How much it gives way: a third of the share of a thread that does not.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 5;
+
+struct Work {
+    record: Record,
+    flush: bool,
+    done: oneshot::Sender<Result<(), Error>>,
+}
+
+/// The thread of one partition. Dropping it waits for the record at hand.
+pub(crate) struct Applier {
+    work: Option<mpsc::Sender<Work>>,
+    thread: Option<JoinHandle<Fold>>,
+}
+
+impl Applier {
+    pub(crate) fn start(partition: u16, mut fold: Fold) -> Result<Self, Error> {
+        let (work, todo) = mpsc::channel::<Work>();
+        let thread = thread::Builder::new().name(format!("views-{partition}")).spawn(move || {
+            lower_priority();
+            while let Ok(Work { record, flush, done }) = todo.recv() {
+                // Nobody waits any more where the follower was dropped; the next opening goes on from what is written.
+                let _ = done.send(fold.record(&record, flush));
+            }
+            fold
+        });
+        Ok(Self { work: Some(work), thread: Some(thread.map_err(Error::Thread)?) })
+    }
+
+    /// Applies the next record; `flush`: and brings it, and all that was gathered before it, to the store.
+    pub(crate) async fn apply(&self, record: Record, flush: bool) -> Result<(), Error> {
+        let (done, applied) = oneshot::channel();
+        let work = self.work.as_ref().ok_or(Error::Panicked)?;
+        work.send(Work { record, flush, done }).map_err(|_| Error::Panicked)?;
+        applied.await.map_err(|_| Error::Panicked)?
+    }
+
+    /// Brings what was gathered to the store, and ends.
+    pub(crate) fn end(mut self) -> Result<(), Error> {
+        self.work = None;
+        let fold = self.thread.take().map(JoinHandle::join);
+        fold.and_then(Result::ok).ok_or(Error::Panicked)?.write()
+    }
+}
+
+impl Drop for Applier {
+    fn drop(&mut self) {
+        self.work = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic was told to who waited for the record.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Best effort: the views follow either way.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE) {
+        tracing::debug!(%error, "the views' thread keeps its priority");
+    }
+}
