@@ -84,6 +84,43 @@ async fn the_network_passes_a_flood_of_users() {
 }
 
 #[tokio::test]
+async fn a_record_that_the_network_waits_for_is_not_filled_up_first() {
+    let world = World::new();
+    let run = world.start_furnished().await;
+    for (asked, in_flight) in [(false, 1), (true, 2)] {
+        world.disk.hold();
+        let handle = run.handle.clone();
+        let first = tokio::spawn(async move { handle.submit(top_up(&format!("first {asked}"), 1)).await });
+        run.in_flight(1).await;
+        // Given a record under way and users' commands for a part of the next,
+        let batch = (0..400).map(|n| top_up(&format!("{asked} {n}"), 1)).collect();
+        let handle = run.handle.clone();
+        let batch = tokio::spawn(async move { handle.submit_batch(0, batch).await });
+        // when the network asks too, or does not,
+        let handle = run.handle.clone();
+        let network =
+            tokio::spawn(async move { if asked { Some(handle.submit(authorize(1, 1)).await) } else { None } });
+        loop {
+            tokio::task::yield_now().await;
+            let status = run.handle.status(0).await.unwrap();
+            // The furniture, the first and the batch are decided.
+            if status.user_queued == 0 && status.remembered > 400 && status.in_flight >= in_flight {
+                break;
+            }
+        }
+        // then only what it waits for is written beside the first.
+        assert_eq!(run.handle.status(0).await.unwrap().in_flight, in_flight);
+        world.disk.let_go();
+        first.await.unwrap().unwrap();
+        assert_eq!(batch.await.unwrap().unwrap().len(), 400);
+        if let Some(answer) = network.await.unwrap() {
+            accepted(&answer);
+        }
+    }
+    run.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_network_lane_is_bounded_too() {
     let mut world = World::new();
     world.options.network_lane = 1;

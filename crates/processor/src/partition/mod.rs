@@ -2,8 +2,9 @@
 //!
 //! Batching is natural. While a record is being written, what arrives is decided and gathers in the next; the
 //! acknowledgement submits it. A record that reaches the working size is submitted at once, up to [`IN_FLIGHT`] in all;
-//! then nothing more is decided, and the lanes fill. With nothing in flight a record is submitted as soon as the lanes
-//! are empty, so a lone command costs one sync.
+//! then nothing more is decided, and the lanes fill. One that the network waits for goes as soon as it is worth a write, so
+//! that an authorization does not wait for users' batches. With nothing in flight a record is submitted as soon as the
+//! lanes are empty, so a lone command costs one sync.
 //!
 //! State is speculative between decision and acknowledgement: only this loop sees it. If the journal fails, the loop ends
 //! and its state is dropped.
@@ -151,7 +152,7 @@ impl<W: Writer> Loop<W> {
             let idle = self.decide_some().await?;
             let cut = match self.in_flight.len() {
                 0 => idle || self.open.full(),
-                flying => self.open.full() && flying < IN_FLIGHT,
+                flying => self.open.worth_a_write() && flying < IN_FLIGHT,
             };
             if cut && !self.open.batch.is_empty() {
                 self.submit().await?;
@@ -341,6 +342,7 @@ impl<W: Writer> Loop<W> {
         let position = Position::new(self.writer.next_index(), entry);
         evolve(&mut self.state, position, &admitted, outcome(&self.events, reject.as_ref()));
         self.stamps.used(time_ms);
+        self.open.network |= admitted.envelope.class == Class::Network;
         let account = admitted.envelope.account;
         // Entry by entry, while its few postings are at hand: if each balances, so does the batch.
         self.postings.clear();
@@ -385,6 +387,7 @@ impl<W: Writer> Loop<W> {
             self.durable(head).await?;
         }
         let waiting = std::mem::take(&mut self.open.waiting);
+        self.open.network = false;
         // The next record is likely as long as this one.
         let next = Batch::with_capacity(self.open.batch.bytes());
         let batch = std::mem::replace(&mut self.open.batch, next);

@@ -13,6 +13,10 @@ use crate::Error;
 use crate::lanes::{Answer, Answers, To};
 use crate::reversal::Reversal;
 
+/// Bytes at which a record is cut while the network waits for an answer in it: enough that a sync is not spent on a few
+/// entries, and an eighth of the time until a record is full.
+const RECORD_BYTES_WAITED_FOR: usize = RECORD_BYTES_WORKING / 8;
+
 /// Something that is answered or done once a record is durable.
 pub(super) enum Waiting {
     One { answer: Answer, to: To<Answer> },
@@ -55,12 +59,19 @@ pub(super) struct Open {
     /// An asset in which some entry's debits and credits differ.
     pub(super) unbalanced: Option<Asset>,
     pub(super) waiting: Vec<Waiting>,
+    /// Whether the network waits for an answer in it.
+    pub(super) network: bool,
 }
 
 impl Open {
-    /// Whether it is to be cut here.
+    /// Whether nothing more is to be put in.
     pub(super) fn full(&self) -> bool {
         self.batch.bytes() >= RECORD_BYTES_WORKING
+    }
+
+    /// Whether it is worth a write of its own beside one that is under way.
+    pub(super) fn worth_a_write(&self) -> bool {
+        self.full() || self.network && self.batch.bytes() >= RECORD_BYTES_WAITED_FOR
     }
 }
 
