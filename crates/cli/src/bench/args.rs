@@ -16,7 +16,8 @@ Examples:
   florin bench --mix top-up=90,authorize=8,unload=2   other commands between the top-ups
   florin bench --batch 1                              the latency of one command: one synchronous write
   florin bench --batch 1 --clients 64                 natural batching of single commands
-  florin bench --http                                 single top-ups over HTTP by 64 connections, then reads of card lists
+  florin bench --http                                 single top-ups over HTTP by 64 connections, then reads of card lists and cards
+  florin bench --authorizations 5000                  the issuer's authorizations over HTTP beside the whole load
   florin bench --nats start:1 --no-views              through JetStream on one server that syncs every message
   florin bench --nats start:3 --no-views              the same, replicated over three servers on this machine
   florin bench --no-views --no-snapshots --json out.json --plot out.svg
@@ -24,7 +25,9 @@ Examples:
 Everything runs in a temporary directory under --dir, which is removed afterwards; on tmpfs nothing is durable, and the
 figures say nothing. The load: top-ups of 10.00 to 99.99 on a card of a random account, one fee each, all accepted, and
 what else --mix asks for. At the end the journal is read from genesis: every command must be there exactly once, and what wallets, cards and fees hold
-must be what was deposited; the views must agree. If not, the exit code is 1.";
+must be what was deposited, what is held what was authorized; the views must agree. If not, the exit code is 1.
+
+The latency of an authorization runs from the moment it was due, so that a stall counts for all that it held up.";
 
 /// Runs a ledger of its own in a temporary directory, loads it, prints figures, and checks that all of it is there.
 #[derive(Clone, Debug, Args)]
@@ -47,6 +50,10 @@ pub(crate) struct Bench {
     /// Kinds of commands and their shares: top-up, authorize (a dollar at a merchant), unload (a cent back to the wallet).
     #[arg(long, value_name = "KIND=SHARE,…", conflicts_with = "http", default_value_t = Mix::TOP_UPS)]
     pub(crate) mix: Mix,
+    /// Authorizations of a dollar that the issuer sends beside the load, over HTTP and signed, at this rate whatever becomes
+    /// of them. The gateway finds their cards in the views.
+    #[arg(long, value_name = "PER_SECOND", conflicts_with = "no_views", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) authorizations: Option<u32>,
     /// What accounts and amounts are drawn from: the same seed gives the same commands.
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub(crate) seed: u64,

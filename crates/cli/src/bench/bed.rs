@@ -75,7 +75,8 @@ impl<P: Provider> Bed<P> {
         for (partition, users) in (0_u16..).zip(&script.users) {
             self.handle.submit(script.adopt(partition)).await.map_err(refused)?;
             for users in users.chunks(USERS_PER_BATCH) {
-                let envelopes = users.iter().flat_map(|user: &User| script.user(user)).collect();
+                let made = users.iter().map(|user: &User| script.user(user)).collect::<Result<Vec<_>, _>>()?;
+                let envelopes = made.into_iter().flatten().collect();
                 let replies = self.handle.submit_batch(partition, envelopes).await.map_err(refused)?;
                 replies.iter().try_for_each(super::load::accepted)?;
                 bar.inc(users.len() as u64 * COMMANDS_PER_USER);

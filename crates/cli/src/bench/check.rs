@@ -1,5 +1,6 @@
 //! The end of a run: reads the journal from genesis and compares it with what was sent, and with the views.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use florin_engine::{
@@ -14,10 +15,19 @@ use florin_journal::{Kind, Provider, Reader as _};
 use florin_projector::TrialBalance;
 use indicatif::ProgressBar;
 
+use super::authorizations::Told;
 use super::load::wrong;
-use super::script::{DEPOSIT, Script};
+use super::script::{DEPOSIT, MERCHANT, Script};
 use crate::causes;
 use crate::failure::Failure;
+
+/// What was sent, all of it since the users were made.
+pub(super) struct Sent {
+    /// Commands `0..commands`, all accepted.
+    pub(super) commands: u64,
+    /// The issuer's authorizations from 0 on.
+    pub(super) authorizations: Told,
+}
 
 /// What the journal holds.
 pub(super) struct Found {
@@ -29,18 +39,22 @@ pub(super) struct Found {
     pub(super) elapsed: Duration,
 }
 
-/// Reads everything; refuses a journal that is not exactly commands `0..commands` once each and in balance.
+/// Reads everything; refuses a journal that has not each command and each decided authorization exactly once, or in which
+/// something does not balance.
 pub(super) async fn journal<P: Provider>(
     journal: &P,
     script: &Script,
-    commands: u64,
+    sent: &Sent,
     bar: &ProgressBar,
 ) -> Result<Found, Failure> {
     let failed = |error| causes::journal("read the journal back", error);
     let mut found = Found { bytes: 0, counted: 0, entries: 0, elapsed: Duration::ZERO };
     let begun = Instant::now();
-    let mut keys = Vec::with_capacity(usize::try_from(commands).unwrap_or(0));
-    let (mut held, mut fees) = (0_i128, 0_i128);
+    let all = sent.commands + sent.authorizations.sent;
+    let mut keys = Vec::with_capacity(usize::try_from(all).unwrap_or(0));
+    let (mut balances, mut fees) = (0_i128, 0_i128);
+    // What is held: by the accounts as they stand, and by what was authorized and not released.
+    let (mut held, mut holds, mut approved) = (0_i128, 0_i128, 0_u64);
     for (partition, users) in journal.ledger().partitions().zip(&script.users) {
         let mut state = State::new(partition.0, journal.ledger().partitions);
         let mut reader = journal.reader(partition, 0).await.map_err(failed)?;
@@ -56,12 +70,16 @@ pub(super) async fn journal<P: Provider>(
                 let Outcome::Accepted(events) = &entry.outcome else {
                     return Err(wrong(format!("the entry at {position} is a rejection")));
                 };
-                if let Command::TopUp(_) | Command::Authorize(_) | Command::Unload(_) = entry.admitted.envelope.command
-                {
-                    keys.push(entry.admitted.envelope.key.0);
+                let envelope = &entry.admitted.envelope;
+                if let Command::TopUp(_) | Command::Authorize(_) | Command::Unload(_) = envelope.command {
+                    keys.push(envelope.key.0);
                 }
                 for event in events {
                     fees += taken(event);
+                    holds += kept(event);
+                    if let Event::Authorized(event) = event {
+                        approved += u64::from(event.merchant.name == MERCHANT);
+                    }
                 }
                 evolve(&mut state, position, &entry.admitted, Ok(events));
             }
@@ -77,17 +95,36 @@ pub(super) async fn journal<P: Provider>(
         }
         for user in users {
             let account = state.account(user.account).ok_or_else(|| wrong(format!("user {} is lost", user.number)))?;
-            held += account.wallets.iter().map(|wallet| i128::from(wallet.balance.0)).sum::<i128>();
-            held += account.cards.iter().map(|card| i128::from(card.balance.0)).sum::<i128>();
+            let wallets = account.wallets.iter().map(|wallet| (wallet.balance, wallet.held));
+            for (balance, kept) in wallets.chain(account.cards.iter().map(|card| (card.balance, card.held))) {
+                balances += i128::from(balance.0);
+                held += i128::from(kept.0);
+            }
         }
     }
     found.elapsed = begun.elapsed();
-    once_each(keys, script, commands)?;
+    once_each(keys, script, sent)?;
     let deposits = i128::from(DEPOSIT.0) * script.user_count() as i128;
-    if held + fees != deposits {
-        return Err(wrong(format!("wallets and cards hold {held}, fees {fees}, but {deposits} was deposited")));
+    if balances + fees != deposits {
+        return Err(wrong(format!("wallets and cards hold {balances}, fees {fees}, but {deposits} was deposited")));
+    }
+    if held != holds {
+        return Err(wrong(format!("{holds} was authorized and not released, wallets and cards hold {held} for it")));
+    }
+    let told = &sent.authorizations;
+    if !(told.approved..=told.approved + told.undecided.len() as u64).contains(&approved) {
+        return Err(wrong(format!("{} authorizations were answered as approved, {approved} are", told.approved)));
     }
     Ok(found)
+}
+
+/// What an event holds, less what it no longer holds, in cents.
+fn kept(event: &Event) -> i128 {
+    match event {
+        Event::Authorized(event) => i128::from(event.amount.0),
+        Event::HoldReleased(event) => -i128::from(event.release.billing.0),
+        _ => 0,
+    }
 }
 
 /// Fees that an event takes, in cents: all of a run are.
@@ -99,16 +136,23 @@ fn taken(event: &Event) -> i128 {
     }
 }
 
-/// The keys must be those of commands `0..commands`, none twice.
-fn once_each(mut keys: Vec<[u8; 16]>, script: &Script, commands: u64) -> Result<(), Failure> {
-    if keys.len() as u64 != commands {
-        return Err(wrong(format!("{commands} commands were acknowledged, {} are in the journal", keys.len())));
-    }
+/// The keys must be those of what was sent, none twice. An authorization that was answered without a decision may be there.
+fn once_each(mut keys: Vec<[u8; 16]>, script: &Script, sent: &Sent) -> Result<(), Failure> {
     keys.sort_unstable();
     if keys.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err(wrong("a command is in the journal twice".to_owned()));
     }
-    let mut expected: Vec<_> = (0..commands).map(|n| script.key(n).0).collect();
+    let told = &sent.authorizations;
+    let undecided: HashSet<u64> = told.undecided.iter().copied().collect();
+    let either: HashSet<_> = undecided.iter().map(|n| script.key_of_authorization(*n).0).collect();
+    if !either.is_empty() {
+        keys.retain(|key| !either.contains(key));
+    }
+    let decided = (0..told.sent).filter(|n| !undecided.contains(n)).map(|n| script.key_of_authorization(n).0);
+    let mut expected: Vec<_> = (0..sent.commands).map(|n| script.key(n).0).chain(decided).collect();
+    if keys.len() != expected.len() {
+        return Err(wrong(format!("{} commands were acknowledged, {} are in the journal", expected.len(), keys.len())));
+    }
     expected.sort_unstable();
     match keys.iter().zip(&expected).position(|(found, expected)| found != expected) {
         Some(_) => Err(wrong("a command that was acknowledged is not in the journal".to_owned())),

@@ -41,6 +41,11 @@ impl Latencies {
         self.0.extend(other.0);
     }
 
+    /// How many took longer than this.
+    pub(super) fn over(&self, bound: Duration) -> usize {
+        self.0.iter().filter(|sample| u128::from(sample.nanos) > bound.as_nanos()).count()
+    }
+
     pub(super) fn percentiles(&mut self) -> Percentiles {
         self.0.sort_unstable_by_key(|sample| sample.nanos);
         let samples = self.0.len();
@@ -61,6 +66,7 @@ mod tests {
     fn percentiles_are_the_nearest_ranks() {
         let mut latencies = Latencies::default();
         (1..=200).rev().for_each(|us| latencies.add(Duration::ZERO, Duration::from_micros(us)));
+        assert_eq!(latencies.over(Duration::from_micros(198)), 2);
         let told = latencies.percentiles();
         assert_eq!(told, Percentiles { samples: 200, p1_us: 2.0, p50_us: 100.0, p99_us: 198.0, p100_us: 200.0 });
     }

@@ -1,14 +1,16 @@
 //! `florin bench`: the figures that users compare, and the proof that none of them was bought with a lost command.
 //!
-//! Shape: a [`Script`] says who there is and which command is the n-th, [`Bed`] is the ledger that is loaded, `load` and
-//! `http` drive it, `check` reads everything back, [`Report`] tells the figures. Acceptance alone proves nothing: the
-//! clock of the views runs until they show the last command, and the run fails unless every command is in the journal
-//! exactly once and everything balances.
+//! Shape: a [`Script`] says who there is and which command is the n-th, [`Bed`] is the ledger that is loaded, [`Front`] the
+//! gateway before it, `load` and `http` drive them, `authorizations` come beside, `check` reads everything back, [`Report`]
+//! tells the figures. Acceptance alone proves nothing: the clock of the views runs until they show the last command, and the
+//! run fails unless every command is in the journal exactly once and everything balances.
 
 pub(crate) mod args;
+mod authorizations;
 mod bar;
 mod bed;
 mod check;
+mod front;
 mod http;
 mod latency;
 mod load;
@@ -17,13 +19,13 @@ mod plot;
 mod report;
 mod script;
 pub(crate) mod servers;
+mod wire;
 
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use florin_engine::ids::{AccountId, Key};
 use florin_gateway::http::metrics;
 use florin_journal::Provider;
 use florin_journal::nats::{self, Nats};
@@ -32,10 +34,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use self::args::Bench;
 use self::bar::bar;
 use self::bed::Bed;
-use self::http::{Ask, Front};
+use self::check::Sent;
+use self::front::Front;
+use self::http::Ask;
 use self::load::{Done, Range};
-use self::report::{Memory, Options, Reads, Report, Restart, Views, rate};
-use self::script::{COMMANDS_PER_USER, COMPANY, Script};
+use self::report::{Authorizations, Memory, Options, Reads, Report, Restart, Views, rate};
+use self::script::{COMMANDS_PER_USER, Script};
 use self::servers::{Servers, Where};
 use crate::causes;
 use crate::config;
@@ -128,21 +132,16 @@ async fn bench<P: Provider>(
     let upkeep = tokio::spawn(metrics::upkeep(recorder.clone()));
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
-    let vault = args.http.then(|| http::vault(dir)).transpose()?;
-    let script = Arc::new(Script::new(args, now_ms, |number| {
-        let pseudonym = match &vault {
-            Some((vault, _)) => vault.pseudonym(COMPANY, &script::name(number)),
-            None => Key::of(AccountId::NIL, &number.to_le_bytes()).0,
-        };
-        AccountId::from_pseudonym(pseudonym, args.partitions)
-    })?);
+    let vault = (args.http || args.authorizations.is_some()).then(|| front::vault(dir)).transpose()?;
+    let people = vault.as_ref().filter(|_| args.http).map(|(vault, _)| vault.clone());
+    let script = Arc::new(Script::new(args, now_ms, people.clone())?);
 
     let bed = Bed::open(dir, args, open().await?).await?;
     let before = resident();
     let set_up = u64::from(args.accounts) * COMMANDS_PER_USER;
     let progress = bar("making users", set_up);
-    if let Some((vault, _)) = &vault {
-        http::register(vault, &script)?;
+    if let Some(vault) = &people {
+        front::register(vault, &script)?;
     }
     let begun = Instant::now();
     bed.set_up(&script, &progress).await?;
@@ -156,15 +155,18 @@ async fn bench<P: Provider>(
         _ => None,
     };
     let load = Load { args, script: &script, bed: &bed, front: front.as_ref() };
-    load.drive("warming up", 0, args.warm_up()).await?;
+    let (_, mut beside) = load.drive("warming up", 0, args.warm_up(), 0).await?;
     bed.drain().await?;
     let first = args.warm_up();
-    let (mut done, views) = load.measure(&recorder, first).await?;
+    let (mut done, mut told, views) = load.measure(&recorder, first, beside.sent).await?;
     if let Some(file) = &args.plot {
-        let picture = plot::svg(&what(args), done.latencies.samples());
-        fs::write(file, picture).map_err(|cause| Failure::io("write", file, cause))?;
+        let series = [(what(args), done.latencies.samples()), ("authorizations".to_owned(), told.latencies.samples())];
+        let shown = if args.authorizations.is_some() { 2 } else { 1 };
+        fs::write(file, plot::svg(&series[..shown])).map_err(|cause| Failure::io("write", file, cause))?;
     }
-    let reads = load.read().await?;
+    let authorizations = args.authorizations.map(|rate| Authorizations::of(rate, &mut told));
+    beside.join(told);
+    let (card_lists, cards) = load.read().await?;
     let peak = memory("VmHWM:");
 
     let mut commands = first + args.commands();
@@ -180,8 +182,9 @@ async fn bench<P: Provider>(
         restart = Some(restarted(dir, args, &script, commands, &open).await?);
         commands += 1;
     }
-    let progress = bar("checking", set_up + commands);
-    let found = check::journal(&open().await?, &script, commands, &progress).await?;
+    let progress = bar("checking", set_up + commands + beside.sent);
+    let sent = Sent { commands, authorizations: beside };
+    let found = check::journal(&open().await?, &script, &sent, &progress).await?;
     if let Some(trial) = &trial {
         check::views(trial, &script)?;
     }
@@ -204,10 +207,13 @@ async fn bench<P: Provider>(
         },
         set_up_per_s,
         accepted_per_s: rate(args.commands(), done.elapsed),
+        processor_us: done.processor_us,
         latency: done.latencies.percentiles(),
         busy: done.busy,
+        authorizations,
         views,
-        reads,
+        card_lists,
+        cards,
         bytes_per_command: found.bytes as f64 / found.counted.max(1) as f64,
         memory: Memory { peak, per_account },
         restart,
@@ -224,26 +230,49 @@ struct Load<'a, P> {
 }
 
 impl<P: Provider> Load<'_, P> {
-    async fn drive(&self, doing: &'static str, first: u64, commands: u64) -> Result<Done, Failure> {
+    /// Drives commands, with the issuer's authorizations from number `authorization` on beside them.
+    async fn drive(
+        &self,
+        doing: &'static str,
+        first: u64,
+        commands: u64,
+        authorization: u64,
+    ) -> Result<(Done, authorizations::Told), Failure> {
         let progress = bar(doing, commands);
         let range = Range { first, end: first + commands, batch: self.args.batch() };
         let clients = self.args.clients();
+        let issuer = match (self.front, self.args.authorizations) {
+            (Some(front), Some(rate)) => Some(authorizations::start(front, self.script, rate, authorization).await?),
+            _ => None,
+        };
         let done = match self.front {
-            Some(front) => front.drive(self.script, Ask::TopUp, range, clients, &progress).await,
-            None => load::drive(&self.bed.handle, self.script, range, clients, &progress).await,
+            Some(front) if self.args.http => {
+                http::drive(front, self.script, &Arc::new(Ask::TopUp), range, clients, &progress).await
+            }
+            _ => load::drive(&self.bed.handle, self.script, range, clients, &progress).await,
         };
         progress.finish_and_clear();
-        done
+        let told = match issuer {
+            Some(issuer) => issuer.stop().await?,
+            None => authorizations::Told::default(),
+        };
+        Ok((done?, told))
     }
 
     /// The measured part: until the last answer, and until the views show it.
-    async fn measure(&self, recorder: &PrometheusHandle, first: u64) -> Result<(Done, Option<Views>), Failure> {
+    async fn measure(
+        &self,
+        recorder: &PrometheusHandle,
+        first: u64,
+        authorization: u64,
+    ) -> Result<(Done, authorizations::Told, Option<Views>), Failure> {
         let commands = self.args.commands();
         let rows = bed::rows(recorder);
-        let begun = Instant::now();
-        let done = self.drive("topping up", first, commands).await?;
+        let (begun, used) = (Instant::now(), processor_time());
+        let (mut done, told) = self.drive("topping up", first, commands, authorization).await?;
+        done.processor_us = processor_us(used, commands);
         if self.bed.views.is_none() {
-            return Ok((done, None));
+            return Ok((done, told, None));
         }
         let accepted = Instant::now();
         self.bed.drain().await?;
@@ -253,18 +282,28 @@ impl<P: Provider> Load<'_, P> {
             caught_up_per_s: rate(commands, seen),
             rows_per_s: rate(bed::rows(recorder) - rows, seen),
         };
-        Ok((done, Some(views)))
+        Ok((done, told, Some(views)))
     }
 
-    /// Reads over HTTP, with nothing written beside them.
-    async fn read(&self) -> Result<Option<Reads>, Failure> {
-        let Some(front) = self.front else { return Ok(None) };
-        let reads = self.args.commands();
-        let progress = bar("reading", reads);
-        let range = Range { first: 0, end: reads, batch: 1 };
-        let mut done = front.drive(self.script, Ask::Cards, range, self.args.clients(), &progress).await?;
+    /// Reads over HTTP, with nothing written beside them: card lists, then single cards.
+    async fn read(&self) -> Result<(Option<Reads>, Option<Reads>), Failure> {
+        let Some(front) = self.front.filter(|_| self.args.http) else { return Ok((None, None)) };
+        let lists = self.read_as("reading card lists", front, Ask::cards(self.script)).await?;
+        let cards = self.read_as("reading cards", front, Ask::card(self.script, front)?).await?;
+        Ok((Some(lists), Some(cards)))
+    }
+
+    async fn read_as(&self, doing: &'static str, front: &Front, ask: Ask) -> Result<Reads, Failure> {
+        let (reads, ask, clients) = (self.args.commands(), Arc::new(ask), self.args.clients());
+        let warm_up = Range { first: 0, end: self.args.warm_up(), batch: 1 };
+        let progress = bar(doing, warm_up.end + reads);
+        let measured = Range { first: warm_up.end, end: warm_up.end + reads, batch: 1 };
+        http::drive(front, self.script, &ask, warm_up, clients, &progress).await?;
+        let used = processor_time();
+        let mut done = http::drive(front, self.script, &ask, measured, clients, &progress).await?;
         progress.finish_and_clear();
-        Ok(Some(Reads { per_s: rate(reads, done.elapsed), latency: done.latencies.percentiles() }))
+        let processor_us = processor_us(used, reads);
+        Ok(Reads { per_s: rate(reads, done.elapsed), processor_us, latency: done.latencies.percentiles() })
     }
 }
 
@@ -296,6 +335,20 @@ async fn restarted<P: Provider>(
 fn what(args: &Bench) -> String {
     let by = if args.http { " over HTTP" } else { "" };
     format!("{} commands ({}){by}, {} clients, batch {}", args.commands(), args.mix, args.clients(), args.batch())
+}
+
+/// Processor time that this process has used, all threads and the kernel's share.
+fn processor_time() -> Duration {
+    // Fields 14 and 15, of which the name in parentheses, which may have spaces, is the second; in hundredths of a second.
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let rest = stat.rsplit(')').next().unwrap_or_default();
+    let used = rest.split_ascii_whitespace().skip(11).take(2);
+    Duration::from_millis(10 * used.filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>())
+}
+
+/// The same for each of so many, in microseconds.
+fn processor_us(since: Duration, count: u64) -> f64 {
+    processor_time().saturating_sub(since).as_secs_f64() * 1e6 / count.max(1) as f64
 }
 
 /// Bytes resident now.

@@ -15,14 +15,12 @@ const SLICES: u128 = 160;
 /// Points of the distribution.
 const POINTS: usize = 240;
 
-/// Draws samples, which may be in any order. `title` says what ran.
-pub(super) fn svg(title: &str, samples: &[Sample]) -> String {
-    let mut by_time = samples.to_vec();
-    by_time.sort_unstable_by_key(|sample| sample.at_us);
-    let mut sorted: Vec<f64> = samples.iter().map(|sample| ms(sample.nanos)).collect();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let scale = Scale::of(&sorted);
-    let whole = 2.0 * (HEIGHT + ABOVE + BELOW);
+/// Height of what is drawn of one series: two panels.
+const SERIES: f64 = 2.0 * (HEIGHT + ABOVE + BELOW);
+
+/// Draws series of samples, which may be in any order, below each other; each with a title that says what ran.
+pub(super) fn svg(series: &[(String, &[Sample])]) -> String {
+    let whole = SERIES * series.len() as f64;
     let mut out = format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {whole}" font-family="system-ui, sans-serif" font-size="12">
 <style>
@@ -36,8 +34,15 @@ path {{ fill: none; stroke-width: 1.5 }}
 "#,
         width = WIDTH + LEFT + 30.0,
     );
-    over_time(&mut out, title, &by_time, &scale);
-    distribution(&mut out, &sorted, &scale);
+    for ((title, samples), top) in series.iter().zip((0..).map(|n| SERIES * f64::from(n))) {
+        let mut by_time = samples.to_vec();
+        by_time.sort_unstable_by_key(|sample| sample.at_us);
+        let mut sorted: Vec<f64> = samples.iter().map(|sample| ms(sample.nanos)).collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let scale = Scale::of(&sorted);
+        over_time(&mut out, top + ABOVE, title, &by_time, &scale);
+        distribution(&mut out, top + HEIGHT + 2.0 * ABOVE + BELOW, &sorted, &scale);
+    }
     out.push_str("</svg>\n");
     out
 }
@@ -73,8 +78,7 @@ impl Scale {
     }
 }
 
-fn over_time(out: &mut String, title: &str, by_time: &[Sample], scale: &Scale) {
-    let top = ABOVE;
+fn over_time(out: &mut String, top: f64, title: &str, by_time: &[Sample], scale: &Scale) {
     text(
         out,
         LEFT,
@@ -104,8 +108,7 @@ fn over_time(out: &mut String, title: &str, by_time: &[Sample], scale: &Scale) {
     }
 }
 
-fn distribution(out: &mut String, sorted: &[f64], scale: &Scale) {
-    let top = HEIGHT + 2.0 * ABOVE + BELOW;
+fn distribution(out: &mut String, top: f64, sorted: &[f64], scale: &Scale) {
     text(out, LEFT, top - 14.0, "start", "distribution: so many of all are at most as slow");
     scale.grid(out, top);
     // As many nines as the samples can tell.
@@ -175,16 +178,19 @@ mod tests {
         let samples: Vec<Sample> = (1..=1_000)
             .map(|n| Sample { at_us: n * 10, nanos: if n == 500 { 40_000_000 } else { 200_000 + n } })
             .collect();
-        let picture = svg("top-ups", &samples);
+        let picture = svg(&[("top-ups".to_owned(), &samples)]);
         assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
         assert_eq!(picture.matches("<path ").count(), 4);
         assert!(picture.contains(">0.1 ms<") && picture.contains(">100 ms<"), "{picture}");
         assert!(picture.contains(">99.9%<") && !picture.contains(">99.99%<"), "no more nines than samples tell");
         assert!(!picture.contains("NaN") && !picture.contains("inf"));
+        let both = svg(&[("top-ups".to_owned(), &samples), ("authorizations".to_owned(), &samples[..10])]);
+        assert_eq!(both.matches("<path ").count(), 8);
+        assert!(both.contains("authorizations: latency over time"));
     }
 
     #[test]
     fn nothing_measured_is_an_empty_picture() {
-        assert!(!svg("nothing", &[]).contains("NaN"));
+        assert!(!svg(&[("nothing".to_owned(), &[])]).contains("NaN"));
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::authorizations::Told;
 use super::latency::Percentiles;
 
 /// All figures.
@@ -16,11 +17,18 @@ pub(super) struct Report {
     /// Making the users, commands a second.
     pub(super) set_up_per_s: f64,
     pub(super) accepted_per_s: f64,
+    /// Processor time for each command meanwhile, microseconds: clients, views and kernel included.
+    pub(super) processor_us: f64,
     /// Of one batch (or command, or request) from sending to its durable answer.
     pub(super) latency: Percentiles,
     pub(super) busy: u64,
+    /// The issuer's, beside the load.
+    pub(super) authorizations: Option<Authorizations>,
     pub(super) views: Option<Views>,
-    pub(super) reads: Option<Reads>,
+    /// Reads of all cards of a user by the company.
+    pub(super) card_lists: Option<Reads>,
+    /// Reads of one card by the user.
+    pub(super) cards: Option<Reads>,
     pub(super) bytes_per_command: f64,
     pub(super) memory: Memory,
     pub(super) restart: Option<Restart>,
@@ -56,10 +64,47 @@ pub(super) struct Views {
     pub(super) rows_per_s: f64,
 }
 
-/// Reads of card lists over HTTP.
+/// Authorizations at a fixed rate.
+#[derive(Debug, Serialize)]
+pub(super) struct Authorizations {
+    /// So many were due a second.
+    pub(super) asked_per_s: u32,
+    /// So many were answered a second.
+    pub(super) per_s: f64,
+    /// From the moment each was due.
+    pub(super) latency: Percentiles,
+    pub(super) approved: u64,
+    pub(super) declined: u64,
+    /// Declined as no decision came in time.
+    pub(super) too_late: u64,
+    /// Answered *busy*.
+    pub(super) busy: u64,
+    pub(super) over_10_ms: usize,
+    pub(super) over_100_ms: usize,
+}
+
+impl Authorizations {
+    pub(super) fn of(asked_per_s: u32, told: &mut Told) -> Self {
+        Self {
+            asked_per_s,
+            per_s: rate(told.sent, told.elapsed),
+            latency: told.latencies.percentiles(),
+            approved: told.approved,
+            declined: told.declined,
+            too_late: told.too_late,
+            busy: told.busy,
+            over_10_ms: told.latencies.over(Duration::from_millis(10)),
+            over_100_ms: told.latencies.over(Duration::from_millis(100)),
+        }
+    }
+}
+
+/// Reads over HTTP.
 #[derive(Debug, Serialize)]
 pub(super) struct Reads {
     pub(super) per_s: f64,
+    /// Processor time for each, microseconds: the client and the kernel included.
+    pub(super) processor_us: f64,
     pub(super) latency: Percentiles,
 }
 
@@ -107,10 +152,25 @@ impl fmt::Display for Report {
             self.cores,
         )?;
         writeln!(f, "journal on          {}", load.journal)?;
-        writeln!(f, "accepted            {} /s", thousands(self.accepted_per_s))?;
+        let rate = thousands(self.accepted_per_s);
+        writeln!(f, "accepted            {rate} /s, {:.1} µs of processor time each", self.processor_us)?;
         writeln!(f, "latency             {}", self.latency)?;
         if self.busy > 0 {
             writeln!(f, "busy answers        {}", self.busy)?;
+        }
+        if let Some(told) = &self.authorizations {
+            writeln!(
+                f,
+                "authorizations      {} /s of {} due: {} approved, {} declined, {} too late, {} busy",
+                thousands(told.per_s),
+                thousands(f64::from(told.asked_per_s)),
+                thousands(told.approved as f64),
+                thousands(told.declined as f64),
+                thousands(told.too_late as f64),
+                thousands(told.busy as f64)
+            )?;
+            let (over_10_ms, over_100_ms) = (told.over_10_ms, told.over_100_ms);
+            writeln!(f, "latency from due    {}; {over_10_ms} over 10 ms, {over_100_ms} over 100 ms", told.latency)?;
         }
         if let Some(views) = &self.views {
             writeln!(f, "views drained in    {:.2} s", views.drain_s)?;
@@ -121,9 +181,12 @@ impl fmt::Display for Report {
                 thousands(views.rows_per_s)
             )?;
         }
-        if let Some(reads) = &self.reads {
-            writeln!(f, "card lists read     {} /s", thousands(reads.per_s))?;
-            writeln!(f, "latency             {}", reads.latency)?;
+        for (what, reads) in [("card lists read", &self.card_lists), ("single cards read", &self.cards)] {
+            if let Some(reads) = reads {
+                let rate = thousands(reads.per_s);
+                writeln!(f, "{what:<20}{rate} /s, {:.1} µs of processor time each", reads.processor_us)?;
+                writeln!(f, "latency             {}", reads.latency)?;
+            }
         }
         writeln!(f, "journal             {:.1} bytes per command", self.bytes_per_command)?;
         writeln!(

@@ -11,9 +11,16 @@ use florin_engine::{
     money::{Asset, Country, Minor, Sealed},
     policy::{CardKind, Policy, ProgrammeCode},
 };
-use florin_gateway::{http::idempotency::IdempotencyKey, policy_document};
+use florin_gateway::{
+    http::idempotency::IdempotencyKey,
+    issuer_inbound::{self, message::network_key},
+    policy_document,
+};
+use florin_issuer::{PROFILE_CONTEXT, Profile};
+use florin_vault::Vault;
 
 use super::mix::{Mix, What};
+use crate::causes;
 use crate::failure::{Exit, Failure};
 
 /// The company whose users are topped up.
@@ -22,6 +29,8 @@ pub(super) const COMPANY: &str = "bench";
 pub(super) const DEPOSIT: Minor = Minor(400_000_000_000);
 /// What each card is issued with.
 const INITIAL: Minor = Minor(10_000);
+/// Where the issuer's authorizations are made; those of the load are made nowhere.
+pub(super) const MERCHANT: &str = "bench";
 /// Commands that make one user.
 pub(super) const COMMANDS_PER_USER: u64 = 4;
 
@@ -37,7 +46,8 @@ pub(super) struct User {
 pub(super) struct Script {
     seed: u64,
     batch: u64,
-    http: bool,
+    /// Where the users are registered, of a run over HTTP.
+    vault: Option<Vault>,
     mix: Mix,
     now_ms: u64,
     pub(super) policy: Policy,
@@ -51,19 +61,20 @@ pub(super) fn name(number: u32) -> String {
 }
 
 impl Script {
-    /// `account` says which account a user number has.
-    pub(super) fn new(
-        args: &super::args::Bench,
-        now_ms: u64,
-        account: impl Fn(u32) -> AccountId,
-    ) -> Result<Self, Failure> {
+    /// With a vault the users are those of a company there; without, accounts that nobody can ask about.
+    pub(super) fn new(args: &super::args::Bench, now_ms: u64, vault: Option<Vault>) -> Result<Self, Failure> {
         let unusable = |cause| Failure::new(Exit::Other, "the demo policy cannot be read").because(cause);
         let mut policy = policy_document::demo_policy().map_err(unusable)?;
-        // The demo's cap on remembered keys protects a server; here it would end the run.
+        // The demo's caps on what an account may have remembered protect a server; here they would end the run.
         policy.remembered_max = u32::MAX;
+        policy.authorizations_max = u32::MAX;
         let mut users = vec![Vec::new(); usize::from(args.partitions)];
         for number in 0..args.accounts {
-            let account = account(number);
+            let pseudonym = match &vault {
+                Some(vault) => vault.pseudonym(COMPANY, &name(number)),
+                None => Key::of(AccountId::NIL, &number.to_le_bytes()).0,
+            };
+            let account = AccountId::from_pseudonym(pseudonym, args.partitions);
             let card = CardId(mint(account, Key::default(), Kind::Card));
             users[usize::from(account.partition())].push(User { number, account, card });
         }
@@ -71,7 +82,7 @@ impl Script {
             return Err(Failure::new(Exit::Usage, "a partition would have no account")
                 .advise("give more --accounts, or fewer --partitions"));
         }
-        Ok(Self { seed: args.seed, batch: args.batch(), http: args.http, mix: args.mix, now_ms, policy, users })
+        Ok(Self { seed: args.seed, batch: args.batch(), vault, mix: args.mix, now_ms, policy, users })
     }
 
     pub(super) fn user_count(&self) -> usize {
@@ -86,15 +97,35 @@ impl Script {
     /// Who command `n` is about, and by how much it tops up if it does.
     pub(super) fn top_up(&self, n: u64) -> (User, Minor) {
         let users = &self.users[usize::from(self.partition(n))];
-        let drawn = mix(self.seed ^ n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let at = usize::try_from((u128::from(drawn) * users.len() as u128) >> 64).unwrap_or(0);
+        let drawn = self.drawn(n);
         let cents = 1_000 + i64::try_from(mix(drawn) % 9_000).unwrap_or(0);
-        (users[at], Minor(cents))
+        (users[below(drawn, users.len())], Minor(cents))
+    }
+
+    /// Which of so many readers reads in turn `n`.
+    pub(super) fn reader(&self, n: u64, readers: usize) -> usize {
+        below(self.drawn(n), readers)
+    }
+
+    /// Whose card the issuer's authorization `n` is about.
+    pub(super) fn cardholder(&self, n: u64) -> User {
+        let partition = usize::try_from(n % self.users.len() as u64).unwrap_or(0);
+        let users = &self.users[partition];
+        users[below(self.drawn(!n), users.len())]
+    }
+
+    /// The fingerprint of the issuer's authorization `n`.
+    pub(super) fn key_of_authorization(&self, n: u64) -> Key {
+        network_key(self.cardholder(n).account, issuer_inbound::API, "authorize", &network_id(n))
+    }
+
+    fn drawn(&self, n: u64) -> u64 {
+        mix(self.seed ^ n.wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 
     /// The fingerprint of command `n`'s idempotency key.
     pub(super) fn key(&self, n: u64) -> Key {
-        if self.http {
+        if self.vault.is_some() {
             let key = http_key(n);
             return IdempotencyKey::Given(key.as_bytes()).fingerprint("dashboard", self.top_up(n).0.account);
         }
@@ -152,7 +183,7 @@ impl Script {
     }
 
     /// The commands that make a user: registered, funded, with an active card.
-    pub(super) fn user(&self, user: &User) -> [Envelope; 4] {
+    pub(super) fn user(&self, user: &User) -> Result<[Envelope; 4], Failure> {
         let User { account, card, number: _ } = *user;
         let country = Country::parse("GB").unwrap_or_default();
         let register = RegisterUser { company: COMPANY.into(), country };
@@ -165,17 +196,25 @@ impl Script {
             invoice: 0,
             provider: String::new(),
             country,
-            // As long as a sealed name of a card is; one that nobody can open must not be shown.
-            profile: if self.http { Sealed::NONE } else { Sealed(vec![7; 64]) },
+            profile: self.profile(user)?,
         };
         let issued = Issued { issuer_card: String::new(), first4: 4000, last4: 1234, expiry: 2090 * 12 };
         let settle = Settle { card, request: request_id(card, 1), outcome: Outcome::Issued(issued) };
-        [
+        Ok([
             self.set_up(account, Class::Ops, 0xE0, register.into()),
             self.set_up(account, Class::Ops, 0xE1, deposit.into()),
             self.set_up(account, Class::User, 0xE2, issue.into()),
             self.set_up(account, Class::Settlement, 0xE3, settle.into()),
-        ]
+        ])
+    }
+
+    /// The sealed name of a user's card; without a vault something as long, which nobody asks for.
+    fn profile(&self, user: &User) -> Result<Sealed, Failure> {
+        let Some(vault) = &self.vault else { return Ok(Sealed(vec![7; 64])) };
+        let profile = Profile { card_name: Some("Travel".to_owned()), ..Profile::default() };
+        let text = serde_json::to_vec(&profile)
+            .map_err(|cause| Failure::new(Exit::Other, "a card's name is no JSON").because(cause))?;
+        vault.seal(user.account.0, PROFILE_CONTEXT, &text).map(Sealed).map_err(causes::vault)
     }
 
     fn set_up(&self, account: AccountId, class: Class, key: u8, command: Command) -> Envelope {
@@ -187,6 +226,16 @@ impl Script {
 /// The idempotency key of command `n` as an HTTP client sends it.
 pub(super) fn http_key(n: u64) -> String {
     format!("bench-{n}")
+}
+
+/// The issuer's id of its authorization `n`, and of the message.
+pub(super) fn network_id(n: u64) -> String {
+    format!("bench-{n}")
+}
+
+/// A random number as one below `end`.
+fn below(random: u64, end: usize) -> usize {
+    usize::try_from((u128::from(random) * end as u128) >> 64).unwrap_or(0)
 }
 
 /// A bijection that leaves nothing to see of its input (the finisher of splitmix64).

@@ -55,7 +55,7 @@ use network::{Sent, target, target_of};
 pub const PREFIX: &str = "/issuer/v1";
 
 /// The API's name in keys and digests.
-const API: &str = "issuer";
+pub const API: &str = "issuer";
 /// Tag of the issuer's credential in the journal.
 const ACTOR: u64 = u64::from_be_bytes(*b"\0\0issuer");
 
