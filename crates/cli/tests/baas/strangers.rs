@@ -165,6 +165,10 @@ async fn a_token_for_somebody_else_opens_nothing_on_any_route() {
             answers.push(comparable(got));
         }
     }
+    // But that a body, where there is one, is not read, so that the connection ends.
+    for (_, headers, _) in &mut answers {
+        headers.retain(|(name, _)| name != "connection");
+    }
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]));
     assert_eq!(desk.card_but_for_time(&card).await, before);
 }
