@@ -95,7 +95,7 @@ pub fn step() -> impl Strategy<Value = Step> {
     let card = || prop_oneof![3 => 0_u8..2, 1 => 0_u8..10];
     let auth = || prop_oneof![3 => 0_u8..2, 1 => 0_u8..12];
     let money = prop_oneof![
-        12 => (card(), amount(), any::<bool>(), any::<bool>())
+        12 => (card(), prop_oneof![9 => amount(), 1 => Just(0)], any::<bool>(), any::<bool>())
             .prop_map(|(card, amount, present, pin)| Step::Authorize { card, amount, present, pin }),
         4 => (auth(), amount()).prop_map(|(auth, amount)| Step::Increment { auth, amount }),
         9 => (auth(), maybe(), any::<bool>()).prop_map(|(auth, amount, last)| Step::Clear { auth, amount, last }),
@@ -121,7 +121,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => (0_u8..20, said()).prop_map(|(request, said)| Step::SettleLate { request, said }),
         2 => (card(), 0_u32..2).prop_map(|(card, older)| Step::Confirm { card, older }),
         6 => (card(), change()).prop_map(|(card, (change, class))| Step::Change { card, change, class }),
-        3 => (card(), 0_u8..4, prop::option::weighted(0.8, prop_oneof![4 => round(), 1 => Just(0), 2 => 0_i64..60_000]), any::<bool>())
+        3 => (card(), 0_u8..4, prop::option::weighted(0.8, prop_oneof![4 => round(), 3 => Just(0), 2 => 0_i64..60_000]), any::<bool>())
             .prop_map(|(card, which, amount, ops)| Step::Limits { card, which, amount, ops }),
         2 => (card(), prop_oneof![round(), 0_i64..5_000]).prop_map(|(card, amount)| Step::NoPin { card, amount }),
         3 => (card(), prop::bool::weighted(0.5)).prop_map(|(card, right)| Step::Activate { card, right }),

@@ -35,6 +35,9 @@ impl Table {
             Step::WaitFor { what, which, early } => {
                 let Some(time) = self.time_of(what, which) else { return };
                 self.world.now = self.world.now.max(time - u64::from(early));
+                if what == Time::Hold {
+                    self.take(&Step::ExpireHold { auth: which, network: false });
+                }
             }
             Step::Delay(ms) => self.world.delay = ms,
             Step::Ahead(ms) => self.world.ahead = ms,
