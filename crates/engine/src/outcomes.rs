@@ -106,8 +106,29 @@ impl Default for Remembered {
     }
 }
 
+/// The shard of each of so many parts of all keys. The last shard has twice the first one's share: so they double at
+/// different times, and no command waits for all of them.
+static SHARD_OF: [u8; 8192] = shares();
+
+#[expect(clippy::cast_possible_truncation, reason = "a shard's number is below SHARDS")]
+const fn shares() -> [u8; 8192] {
+    let mut shard_of = [0; 8192];
+    // Shard n has a share of 255 + n.
+    let (all, mut end) = (SHARDS * 255 + SHARDS * (SHARDS - 1) / 2, 255);
+    let (mut part, mut shard) = (0, 0);
+    while part < shard_of.len() {
+        while part * all >= end * shard_of.len() {
+            shard += 1;
+            end += 255 + shard;
+        }
+        shard_of[part] = shard as u8;
+        part += 1;
+    }
+    shard_of
+}
+
 fn shard(hash: u64) -> usize {
-    (hash >> 40) as usize % SHARDS
+    usize::from(SHARD_OF[(hash >> 40) as usize % SHARD_OF.len()])
 }
 
 fn row_of(chunks: &VecDeque<Box<[Row]>>, base: u32, sequence: u32) -> Row {
@@ -218,5 +239,46 @@ impl Remembered {
     pub(crate) fn rows(&self) -> impl Iterator<Item = &Row> {
         let end = self.chunks.len().saturating_sub(1) * CHUNK + if self.chunks.is_empty() { 0 } else { self.last };
         (self.forgotten..end).map(|at| &self.chunks[at / CHUNK][at % CHUNK])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shard_has_its_share() {
+        let mut parts = [0; SHARDS];
+        for shard in SHARD_OF {
+            parts[usize::from(shard)] += 1;
+        }
+        assert!((20..=22).contains(&parts[0]) && (42..=43).contains(&parts[255]), "{} to {}", parts[0], parts[255]);
+        assert!(SHARD_OF.is_sorted() && parts.windows(2).all(|pair| pair[0] <= pair[1] + 1));
+    }
+
+    /// From any number of rows to its double every shard doubles once: a few of them at any moment.
+    #[test]
+    fn shards_grow_one_after_the_other() {
+        const STEP: u64 = 2_000;
+        let mut remembered = Remembered::default();
+        let (mut grown, mut most) = (0, 0);
+        let mut key = 1_u64;
+        for n in 0..200_000 {
+            key = key.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let hash = key ^ (key >> 29);
+            let mut bytes = [0; 16];
+            bytes[..8].copy_from_slice(&hash.to_le_bytes());
+            let index = shard(mix(0, hash));
+            let before = remembered.index[index].capacity();
+            remembered.remember(0, true, Key(bytes), Digest::default(), n, Position(n));
+            if n >= 100_000 {
+                if n % STEP == 0 {
+                    grown = 0;
+                }
+                grown += usize::from(remembered.index[index].capacity() > before);
+                most = most.max(grown);
+            }
+        }
+        assert!((1..=24).contains(&most), "{most} of {SHARDS} grew within {STEP} rows");
     }
 }
