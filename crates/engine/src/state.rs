@@ -144,7 +144,7 @@ impl State {
 
     /// Looks at what deciding these commands will look at, and changes nothing. What is not in the processor's cache is then
     /// waited for together, as the look-ups do not depend on each other; one command after the other would wait for each.
-    pub fn touch(&self, ahead: &[Envelope]) {
+    pub fn touch<'a>(&self, ahead: impl IntoIterator<Item = &'a Envelope>) {
         let mut seen = 0;
         for envelope in ahead {
             if let Some(slot) = self.memory_slot(envelope.account) {
