@@ -111,8 +111,16 @@ async fn users(cluster: &Cluster) -> BTreeMap<u16, (String, String)> {
         assert!(made.status().is_success(), "{:?}", made.text().await);
         cluster.fund(&user).await;
         let asked = json!({"company": "demo", "user": user}).to_string();
-        let wallet = client.request("florin.main.read.v1.wallet", asked.into()).await.unwrap();
-        let wallet: Value = serde_json::from_slice(&wallet.payload).unwrap();
+        // Another gateway than the one that funded may answer, a moment before it has heard of the user: with an error.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let wallet: Value = loop {
+            let read = client.request("florin.main.read.v1.wallet", asked.clone().into()).await.unwrap();
+            match serde_json::from_slice(&read.payload) {
+                Ok(wallet) => break wallet,
+                Err(_) => assert!(Instant::now() < deadline, "{:?}", read.headers),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
         let partition = u16::try_from(wallet["partition"].as_u64().unwrap_or_else(|| panic!("{wallet}"))).unwrap();
         if let std::collections::btree_map::Entry::Vacant(place) = users.entry(partition) {
             let card = cluster.card(&user).await;
