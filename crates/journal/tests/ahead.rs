@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use florin_journal::embedded::{Disk, Embedded, Options, Os};
 use florin_journal::{Batch, PartitionId, Provider, Reader, SigningKey, Writer};
@@ -77,12 +78,13 @@ async fn a_busy_log_goes_on_in_a_segment_that_is_ready() {
     assert!(!left.exists(), "deleted by the next owner");
 }
 
-/// No room for what is prepared.
-struct NoRoomAhead;
+/// No room for so many segments to be prepared.
+struct NoRoomAhead(AtomicU32);
 
 impl Disk for NoRoomAhead {
     fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-        if std::thread::current().name() == Some("journal-ahead") {
+        let ahead = std::thread::current().name() == Some("journal-ahead");
+        if ahead && self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
             return Err(io::ErrorKind::StorageFull.into());
         }
         Os.write(file, bytes, offset)
@@ -97,11 +99,26 @@ impl Disk for NoRoomAhead {
 async fn what_cannot_be_prepared_is_not_needed() {
     let dir = TempDir::new().expect("a directory");
     Embedded::create(dir.path(), 1, key()).expect("a ledger");
-    let options = Options { disk: Arc::new(NoRoomAhead), ..Options::default() };
+    let options = Options { disk: Arc::new(NoRoomAhead(u32::MAX.into())), ..Options::default() };
     let journal = Embedded::open_with(dir.path(), key(), &options).expect("the ledger");
     let written = write_much(&journal, dir.path(), false).await;
     assert_eq!(entries(&journal).await as u64, 4 * written);
     drop(journal);
     let journal = Embedded::open(dir.path(), key()).expect("the ledger");
+    assert_eq!(entries(&journal).await as u64, 4 * written);
+}
+
+#[tokio::test]
+async fn once_there_is_room_again_the_next_one_is_prepared() {
+    let dir = TempDir::new().expect("a directory");
+    Embedded::create(dir.path(), 1, key()).expect("a ledger");
+    let options = Options { disk: Arc::new(NoRoomAhead(1.into())), ..Options::default() };
+    let journal = Embedded::open_with(dir.path(), key(), &options).expect("the ledger");
+    let prepared = || segments(dir.path()).iter().any(|(_, bytes)| *bytes == 64 * MIB);
+    let mut written = 0;
+    while !prepared() && written < 10 * RECORDS {
+        written += write_much(&journal, dir.path(), false).await;
+    }
+    assert!(prepared(), "{:?}", segments(dir.path()));
     assert_eq!(entries(&journal).await as u64, 4 * written);
 }

@@ -43,17 +43,17 @@ impl Ahead {
         let file = thread.join().map_err(|_| io::Error::other("the thread that prepared the segment panicked"))??;
         // Not over a segment, whatever happens.
         fs::hard_link(&self.path, path)?;
-        fs::remove_file(&self.path)?;
         Ok(file)
     }
 }
 
 impl Drop for Ahead {
+    /// Nothing keeps the name: not what was taken, and what failed must not be in the way of the next try.
     fn drop(&mut self) {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
-            let _ = fs::remove_file(&self.path);
         }
+        let _ = fs::remove_file(&self.path);
     }
 }
 

@@ -199,6 +199,7 @@ impl Partition {
             cut.map_err(|error| Error::io("cutting a torn tail", error))?;
             (log.torn, log.zeroed) = (false, log.end);
         }
+        log.next = None;
         super::ahead::clear(&self.dir).map_err(|error| Error::io("deleting a prepared segment", error))?;
         let claim = self.seal(log.chain.claim(nonce), Batch::new())?;
         let written = self.write(log, claim)?;
