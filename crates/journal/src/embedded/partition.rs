@@ -21,6 +21,9 @@ const AHEAD_BYTES_MAX: u64 = 8 << 20;
 /// the zeros of this one are used up.
 const PREPARE_AFTER_BYTES: u64 = 8 << 20;
 const PREPARED_BYTES: u64 = 64 << 20;
+/// What the system's cache reads and writes as one; on some machines a part of it.
+const PAGE: usize = 4096;
+const PAGE_BYTES: u64 = PAGE as u64;
 
 pub(super) struct Partition {
     pub(super) id: PartitionId,
@@ -241,6 +244,11 @@ impl Partition {
         let segment = self.active()?;
         let offset = log.end;
         let failed = |error| Error::io("writing a record", error);
+        let last_page = (log.end + bytes) / PAGE_BYTES * PAGE_BYTES;
+        if last_page >= log.end && last_page < log.end + bytes && last_page + PAGE_BYTES <= log.zeroed {
+            // The zeros of a prepared segment are in no cache: a page written as a whole need not be read first.
+            self.options.disk.write(&segment.file, &ZEROS[..PAGE], last_page).map_err(failed)?;
+        }
         self.options.disk.write(&segment.file, record.bytes(), offset).map_err(failed)?;
         log.end += bytes;
         if log.end > log.zeroed {
@@ -254,10 +262,14 @@ impl Partition {
             }
             log.zeroed = at;
         }
-        if log.next.is_none() && log.end >= PREPARE_AFTER_BYTES {
-            let bytes = PREPARED_BYTES.min(self.options.segment_bytes);
-            let next = Ahead::start(&self.dir, bytes, self.options.disk.clone());
-            log.next = Some(next.map_err(|error| Error::io("starting to prepare a segment", error))?);
+        match &log.next {
+            Some(next) => next.follow(log.end),
+            None if log.end >= PREPARE_AFTER_BYTES => {
+                let bytes = PREPARED_BYTES.min(self.options.segment_bytes);
+                let next = Ahead::start(&self.dir, bytes, log.end, log.zeroed, self.options.disk.clone());
+                log.next = Some(next.map_err(|error| Error::io("starting to prepare a segment", error))?);
+            }
+            None => {}
         }
         Ok(Written { segment, offset, record })
     }
