@@ -19,12 +19,11 @@ use crate::{Error, fold::Fold};
 const NICE: i32 = 5;
 
 struct Work {
-    record: Record,
-    flush: bool,
+    records: Vec<Record>,
     done: oneshot::Sender<Result<(), Error>>,
 }
 
-/// The thread of one partition. Dropping it waits for the record at hand.
+/// The thread of one partition. Dropping it waits for the records at hand.
 pub(crate) struct Applier {
     work: Option<mpsc::Sender<Work>>,
     thread: Option<JoinHandle<Fold>>,
@@ -35,20 +34,21 @@ impl Applier {
         let (work, todo) = mpsc::channel::<Work>();
         let thread = thread::Builder::new().name(format!("views-{partition}")).spawn(move || {
             lower_priority();
-            while let Ok(Work { record, flush, done }) = todo.recv() {
+            while let Ok(Work { records, done }) = todo.recv() {
+                let written = records.iter().try_for_each(|record| fold.record(record)).and_then(|()| fold.write());
                 // Nobody waits any more where the follower was dropped; the next opening goes on from what is written.
-                let _ = done.send(fold.record(&record, flush));
+                let _ = done.send(written);
             }
             fold
         });
         Ok(Self { work: Some(work), thread: Some(thread.map_err(Error::Thread)?) })
     }
 
-    /// Applies the next record; `flush`: and brings it, and all that was gathered before it, to the store.
-    pub(crate) async fn apply(&self, record: Record, flush: bool) -> Result<(), Error> {
+    /// Applies the next records, and brings them to the store.
+    pub(crate) async fn apply(&self, records: Vec<Record>) -> Result<(), Error> {
         let (done, applied) = oneshot::channel();
         let work = self.work.as_ref().ok_or(Error::Panicked)?;
-        work.send(Work { record, flush, done }).map_err(|_| Error::Panicked)?;
+        work.send(Work { records, done }).map_err(|_| Error::Panicked)?;
         applied.await.map_err(|_| Error::Panicked)?
     }
 
@@ -64,7 +64,7 @@ impl Drop for Applier {
     fn drop(&mut self) {
         self.work = None;
         if let Some(thread) = self.thread.take() {
-            // A panic was told to who waited for the record.
+            // A panic was told to who waited for the records.
             let _ = thread.join();
         }
     }

@@ -1,7 +1,8 @@
 //! The follower: reads every partition of a journal and applies it to the views, one task a partition.
 //!
-//! The store is written on a thread of each partition's own. Records that have piled up are applied in batches of a few hundred rows; at low load
-//! a record is a batch, so that a reader of its own write waits for one batch only.
+//! The store is written on a thread of each partition's own. A record that comes alone is applied at once. While they come one after
+//! the other, those of a few milliseconds are applied together, in batches of a few hundred rows: what they change in common is then
+//! written once. A reader who waits for its own write ends that time, so nobody waits for longer than it takes to write.
 
 use std::{
     sync::Arc,
@@ -18,6 +19,10 @@ use crate::{Error, Views, applier::Applier, fold::Fold};
 
 /// How often the journal's end is looked up, for the lag.
 const HEAD_EVERY: Duration = Duration::from_millis(250);
+/// How far apart records are applied while nobody waits for them.
+const GATHER: Duration = Duration::from_millis(5);
+/// Bytes of records applied together at most; what has so much to apply is behind, and gathers no longer.
+const GATHER_BYTES_MAX: usize = 1 << 20;
 
 /// How far a partition has come, for a progress bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,12 +112,13 @@ impl<P: Provider> Projector<P> {
         let applier = Applier::start(partition, fold)?;
         let mut looked = self.look(journal).await?;
         let mut next = reader.try_next().await?;
+        let mut not_before = Instant::now();
         let mut catching_up = true;
         while !*stopped.borrow() {
             if looked.elapsed() >= HEAD_EVERY {
                 looked = self.look(journal).await?;
             }
-            let Some(record) = next.take() else {
+            let Some(first) = next.take() else {
                 if catching_up {
                     self.progress(partition);
                     catching_up = false;
@@ -127,12 +133,27 @@ impl<P: Provider> Projector<P> {
                 }
                 continue;
             };
-            self.views.publish_end(partition, record.index());
-            next = reader.try_next().await?;
-            applier.apply(record, next.is_none()).await?;
+            tokio::select! {
+                biased;
+                () = self.views.waited_for(partition) => {}
+                () = tokio::time::sleep_until(not_before.into()) => {}
+                _ = stopped.changed() => {}
+            }
+            let begun = Instant::now();
+            let mut bytes = first.bytes().len();
+            let mut records = vec![first];
+            while bytes < GATHER_BYTES_MAX {
+                let Some(record) = reader.try_next().await? else { break };
+                bytes += record.bytes().len();
+                records.push(record);
+            }
+            not_before = if bytes < GATHER_BYTES_MAX { begun + GATHER } else { begun };
+            self.views.publish_end(partition, records[records.len() - 1].index());
+            applier.apply(records).await?;
             if catching_up {
                 self.progress(partition);
             }
+            next = reader.try_next().await?;
         }
         applier.end()
     }

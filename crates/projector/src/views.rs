@@ -19,7 +19,7 @@ use florin_engine::{
     money::Asset,
     policy::Policy,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::{
     Error, Late,
@@ -69,6 +69,8 @@ pub(crate) struct Inner {
 /// How far one partition is followed.
 pub(crate) struct Followed {
     pub(crate) applied: watch::Sender<Position>,
+    /// Told by who begins to wait.
+    pub(crate) waited_for: Notify,
     /// The same, without a lock.
     pub(crate) position: AtomicU64,
     /// Time of the last entry applied.
@@ -285,10 +287,19 @@ impl Views {
         let late = || Late { partition, wanted: position, applied: self.position(partition) };
         let followed = self.followed(partition).ok_or_else(late)?;
         let mut applied = followed.applied.subscribe();
+        followed.waited_for.notify_one();
         let reached = tokio::time::timeout(timeout, applied.wait_for(|applied| *applied >= position)).await;
         match reached {
             Ok(Ok(_)) => Ok(()),
             _ => Err(late()),
+        }
+    }
+
+    /// Resolves once somebody [waits](Self::wait) for a position of the partition: at once, if somebody does. Cancel-safe.
+    pub(crate) async fn waited_for(&self, partition: u16) {
+        let Some(followed) = self.followed(partition) else { return };
+        while followed.applied.receiver_count() == 0 {
+            followed.waited_for.notified().await;
         }
     }
 
@@ -403,6 +414,7 @@ impl Followed {
     pub(crate) fn new() -> Self {
         Self {
             applied: watch::Sender::new(Position(0)),
+            waited_for: Notify::new(),
             position: AtomicU64::new(0),
             time_ms: AtomicU64::new(0),
             next: AtomicU64::new(0),

@@ -86,8 +86,8 @@ impl Fold {
     }
 
     /// Applies a record, in several batches if it is large. What is left is written with the next record, or by
-    /// `flush`. A record that was applied before is passed over.
-    pub(crate) fn record(&mut self, record: &Record, flush: bool) -> Result<(), Error> {
+    /// [`write`](Self::write). A record that was applied before is passed over.
+    pub(crate) fn record(&mut self, record: &Record) -> Result<(), Error> {
         let (expected, done) = self.seen.map_or((0, 0), |seen| seen.next());
         if record.index() < expected {
             return Ok(());
@@ -123,7 +123,7 @@ impl Fold {
         seen.time_ms = record.last_time_ms();
         self.seen = Some(seen);
         self.gathered = true;
-        if flush { self.write() } else { Ok(()) }
+        Ok(())
     }
 
     /// Writes what is gathered, with its checkpoint, and shows it.
