@@ -55,6 +55,9 @@ pub(crate) struct CardAt {
     pub(crate) card: u32,
 }
 
+/// Commands of which one stage of [`State::touch`] is done together.
+const TOUCHED: usize = 64;
+
 fn hash_of(id: &[u8; 16]) -> u64 {
     // Ids are pseudorandom but for version, partition and variant, which lie in bytes 6 to 8.
     let [a, b, c, d, e, f, _, _, _, g, h, ..] = *id;
@@ -143,16 +146,34 @@ impl State {
     }
 
     /// Looks at what deciding these commands will look at, and changes nothing. What is not in the processor's cache is then
-    /// waited for together, as the look-ups do not depend on each other; one command after the other would wait for each.
+    /// waited for together; one command after the other would wait for each. In stages, as where to look next is known only
+    /// once something has come: of each stage the look-ups do not depend on each other, and there are many under way at once.
     pub fn touch<'a>(&self, ahead: impl IntoIterator<Item = &'a Envelope>) {
+        let mut ahead = ahead.into_iter();
+        let mut near = [(AccountId::NIL, Key::default(), 0); TOUCHED];
         let mut seen = 0;
-        for envelope in ahead {
-            if let Some(slot) = self.memory_slot(envelope.account) {
-                seen ^= self.remembered.touch(slot, envelope.key);
-                if let Some(account) = self.accounts.get(slot as usize) {
+        loop {
+            let mut count = 0;
+            for (place, envelope) in near.iter_mut().zip(ahead.by_ref()) {
+                // Whose slot it really is is not looked up yet.
+                let slot = self.by_account.find(hash_of(&envelope.account.0), |_| true);
+                *place = (envelope.account, envelope.key, slot.copied().unwrap_or(u32::MAX));
+                count += 1;
+            }
+            for (account, key, slot) in &mut near[..count] {
+                if self.accounts.get(*slot as usize).is_none_or(|there| there.id != *account) {
+                    *slot = self.memory_slot(*account).unwrap_or(u32::MAX);
+                }
+                seen ^= self.remembered.touch(*slot, *key);
+            }
+            for (_, _, slot) in &near[..count] {
+                if let Some(account) = self.accounts.get(*slot as usize) {
                     seen ^= account.wallets.first().map_or(0, |wallet| wallet.balance.0);
                     seen ^= account.cards.first().map_or(0, |card| card.balance.0 ^ i64::from(card.expiry));
                 }
+            }
+            if count < TOUCHED {
+                break;
             }
         }
         core::hint::black_box(seen);
