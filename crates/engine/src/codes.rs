@@ -46,14 +46,16 @@ macro_rules! codes {
 }
 
 /// Declares the kinds of something that is stored: an enum of bodies, each with a code for ever, and how a body is written
-/// and read.
+/// and read. Bodies that are large and rare are `in Box`: every place that holds any kind is as large as the largest.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! registry {
-    ($(#[$what:meta])* $kind:ident, $unknown:ident: $($(#[$doc:meta])* $code:literal $name:ident;)*) => {
+    (@body $name:ident) => { $name };
+    (@body $name:ident Box) => { alloc::boxed::Box<$name> };
+    ($(#[$what:meta])* $kind:ident, $unknown:ident: $($(#[$doc:meta])* $code:literal $name:ident $(in $boxed:tt)?;)*) => {
         $(#[$what])*
         #[derive(Clone, Debug, PartialEq, Eq)]
-        pub enum $kind { $($(#[$doc])* $name($name),)* }
+        pub enum $kind { $($(#[$doc])* $name($crate::registry!(@body $name $($boxed)?)),)* }
 
         impl $kind {
             /// The stored code.
@@ -77,7 +79,7 @@ macro_rules! registry {
                 deserializer: D,
             ) -> Option<Result<Self, D::Error>> {
                 $(if $crate::human::snake(stringify!($name)) == name {
-                    return Some(<$name as serde::Deserialize>::deserialize(deserializer).map(Self::$name));
+                    return Some(<$name as serde::Deserialize>::deserialize(deserializer).map(Self::from));
                 })*
                 None
             }
@@ -94,6 +96,6 @@ macro_rules! registry {
             }
         }
 
-        $(impl From<$name> for $kind { fn from(body: $name) -> Self { Self::$name(body) } })*
+        $(impl From<$name> for $kind { fn from(body: $name) -> Self { Self::$name(body.into()) } })*
     };
 }

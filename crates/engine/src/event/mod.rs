@@ -36,7 +36,7 @@ crate::registry! {
     /// An invoice was dropped.
     21 InvoiceExpired;
     /// A card was asked for, its money moved and its fees taken.
-    22 CardRequested;
+    22 CardRequested in Box;
     /// The issuer made the card: Requested → NotActivated.
     23 CardIssued;
     /// The issuer refused or never made the card: all that was taken is given back.
@@ -56,7 +56,7 @@ crate::registry! {
     /// A card's state changed.
     33 StatusChanged;
     /// A limit change was asked for and waits for the issuer.
-    34 LimitsChangeRequested;
+    34 LimitsChangeRequested in Box;
     /// Limits changed.
     35 LimitsChanged;
     /// The issuer refused a pending change: what was there before is there again.
@@ -110,3 +110,6 @@ crate::registry! {
     /// Something secret was shown.
     90 Revealed;
 }
+
+// One is written for most commands, and moved a few times.
+const _: () = assert!(size_of::<Event>() <= 128, "an event of which there are many is small");

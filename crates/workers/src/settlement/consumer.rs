@@ -296,7 +296,7 @@ impl<E: Engine, P: Provider, Q: Queue> Consumer<E, P, Q> {
             _ => Vec::new(),
         };
         let event = events.into_iter().find_map(|event| match event {
-            Event::CardRequested(event) if event.card == work.card => Some(event),
+            Event::CardRequested(event) if event.card == work.card => Some(*event),
             _ => None,
         });
         event.ok_or_else(|| Stop::Hopeless(format!("the journal holds no request for this card at {}", work.position)))
