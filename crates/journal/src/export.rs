@@ -378,6 +378,10 @@ fn decode(json: &[u8]) -> Option<(Contents, u64, Hash)> {
                 Some((header.to_vec(), line.peaks.iter().map(hash).collect::<Option<_>>()?))
             }
         };
+        // What comes before the first record is quoted if there is something.
+        if before.is_some() != (line.from > 0) {
+            return None;
+        }
         spans.push(Span { from: line.from, head, before });
     }
     Some((Contents { ledger, partitions: spans }, trailer.bytes, hash(&trailer.blake3)?))
