@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use florin_journal::SignedHead;
+use florin_journal::export::TRAILER;
 
 use super::fixture::{Small, ZEROS, offsets, with_byte};
 use super::report::{Report, Verdict};
@@ -97,18 +98,21 @@ fn every_byte_of_an_export_counts_its_trailer_too() {
     let whole = audit(&path, &small.heads);
     assert_eq!((whole.verdict, whole.anchored, whole.source), (Verdict::Clean, true, Some("export")));
     let bytes = fs::read(&path).unwrap();
-    let first = small.bytes(0).len();
+    let (first, second) = (small.bytes(0).len(), small.bytes(1).len());
     let records = [small.offsets(0), small.offsets(1)];
     for (at, byte) in bytes.iter().enumerate() {
         let partition = usize::from(at >= first);
         let within = (at - partition * first) as u64;
         let index = records[partition].partition_point(|offset| *offset <= within) as u64 - 1;
-        for other in some(at, *byte) {
+        let trailer = at >= first + second;
+        // Every bit of the trailer, for no hash covers it
+        let tried: Vec<u8> = if trailer { others(*byte).collect() } else { some(at, *byte).collect() };
+        for other in tried {
             let said = with_byte(&path, at, other, || audit(&path, &[]));
             let places = places(&said);
             assert_eq!(said.verdict, Verdict::Findings, "byte {at} to {other}: {}", said.text());
             assert!(places.iter().any(|place| place.0 == "export"), "byte {at} to {other}: {}", said.text());
-            if at < first + small.bytes(1).len() {
+            if !trailer {
                 // The record is named by its own reason, and nothing else is said of any partition
                 let place = (Some(u16::try_from(partition).unwrap()), Some(index));
                 assert!(
@@ -158,9 +162,13 @@ fn every_byte_of_an_export_that_begins_later_counts() {
     let bytes = fs::read(&path).unwrap();
     // The hash of the genesis that is not in the file cannot be held against anything in it
     let genesis = bytes.windows(11).position(|bytes| bytes == b"\"genesis\":\"").unwrap() + 11;
+    let end = bytes.windows(8).position(|bytes| bytes == TRAILER).unwrap();
     for (at, byte) in bytes.iter().enumerate().filter(|(at, _)| !(genesis..genesis + 64).contains(at)) {
-        let said = with_byte(&path, at, byte ^ 1 << (at % 8), || audit(&path, &[]));
-        assert_eq!(said.verdict, Verdict::Findings, "byte {at}: {}", said.text());
+        let tried: Vec<u8> = if at < end { some(at, *byte).collect() } else { others(*byte).collect() };
+        for other in tried {
+            let said = with_byte(&path, at, other, || audit(&path, &[]));
+            assert_eq!(said.verdict, Verdict::Findings, "byte {at} to {other}: {}", said.text());
+        }
     }
 }
 
@@ -201,4 +209,21 @@ fn damage_in_two_segments_is_named_twice() {
     assert_eq!(kinds[0].1.zip(kinds[0].2), Some((0, damaged)), "{}", said.text());
     assert_eq!(kinds[1], ("magic", Some(0), Some(first as u64)), "{}", said.text());
     assert_eq!(kinds.len(), 2, "{}", said.text());
+}
+
+#[test]
+fn a_segment_under_another_name_is_told() {
+    let small = Small::new();
+    let segments = small.segments(0);
+    let index = offsets(&fs::read(&segments[0]).unwrap()).len() as u64;
+    // Given the second segment called after the record before its first
+    fs::rename(&segments[1], segments[1].with_file_name(format!("{:020}.journal", index - 1))).unwrap();
+    let said = audit(&small.journal(), &[]);
+    assert_eq!(places(&said), [("index", Some(0), Some(index))], "{}", said.text());
+    // And the last one called something else: nobody reads it, so nothing is clean
+    let small = Small::new();
+    small.forget_heads();
+    let last = small.segments(1).pop().unwrap();
+    fs::rename(&last, last.with_file_name("last.journal")).unwrap();
+    assert_eq!(audit(&small.journal(), &[]).verdict, Verdict::Incomplete);
 }

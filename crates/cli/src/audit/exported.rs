@@ -5,14 +5,15 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use florin_journal::export::{self, Error, Span, Trailer};
 use florin_journal::{Hash, Ledger, PartitionId};
 use tempfile::TempDir;
 
 use super::finding::Finding;
-use super::layout::Layout;
+use super::layout::{Layout, Stretch};
 use super::progress::Meter;
 use super::walk::{Piece, Walk};
 use crate::failure::Failure;
@@ -23,7 +24,7 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// A file of records, looked over once.
 #[derive(Debug)]
 pub(super) struct Records {
-    path: PathBuf,
+    path: Arc<Path>,
     layout: Layout,
     trailer: Option<Trailer>,
     /// Why the file is not as it was written; partitions are checked all the same.
@@ -65,7 +66,7 @@ impl Records {
                 format!("the beginning of one at byte {mark}, with {} bytes from there to the end", size - mark);
             flaws.push(Finding::new("export", "a trailer at the end of the file, or none", found));
         }
-        Ok(Self { path: path.to_owned(), layout, trailer, flaws, copy })
+        Ok(Self { path: path.into(), layout, trailer, flaws, copy })
     }
 
     /// Why the file is not as it was written.
@@ -95,8 +96,7 @@ impl Records {
 
     /// The records of a partition.
     pub(super) fn walk(&self, partition: PartitionId) -> Walk {
-        let piece =
-            |stretch: &super::layout::Stretch| Piece { path: self.path.clone(), from: stretch.from, to: stretch.to };
+        let piece = |stretch: &Stretch| Piece { path: Arc::clone(&self.path), from: stretch.from, to: stretch.to };
         let pieces = self.layout.of(partition.0).iter().map(piece).collect();
         // What was exported was durable.
         Walk::new(pieces, partition).durable(self.trailer.is_some())

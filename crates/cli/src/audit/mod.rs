@@ -27,6 +27,7 @@ mod redecide;
 mod replay;
 mod report;
 mod scout;
+mod segments;
 mod source;
 mod statement;
 mod stream;

@@ -1,13 +1,13 @@
 //! What is audited: a data directory, a journal's directory or a copy of it, or one file of records.
 
 use std::fs::{self, File, TryLockError};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use florin_journal::{Hash, Kind, Ledger, PartitionId};
 
 use super::exported::Records;
+use super::segments::{self, Segment};
 use super::walk::{Piece, Step, Walk};
 use crate::failure::{Exit, Failure};
 
@@ -77,9 +77,9 @@ impl Source {
     pub(super) fn walk(&self, partition: PartitionId) -> std::io::Result<Walk> {
         match self {
             Self::Directory { journal, .. } => {
-                let segments = segments(&of_partition(journal, partition))?;
-                let pieces = segments.into_iter().map(|path| Piece { path, from: 0, to: u64::MAX });
-                Ok(Walk::new(pieces.collect(), partition))
+                let segments = segments::of(journal, partition)?;
+                let piece = |segment: Segment| Piece { path: segment.path.into(), from: 0, to: u64::MAX };
+                Ok(Walk::new(segments.into_iter().map(piece).collect(), partition))
             }
             Self::File(records) => Ok(records.walk(partition)),
         }
@@ -89,8 +89,8 @@ impl Source {
     pub(super) fn bytes(&self, partition: PartitionId) -> u64 {
         match self {
             Self::Directory { journal, .. } => {
-                let segments = segments(&of_partition(journal, partition)).unwrap_or_default();
-                segments.iter().filter_map(|path| Some(fs::metadata(path).ok()?.len())).sum()
+                let segments = segments::of(journal, partition).unwrap_or_default();
+                segments.iter().filter_map(|segment| Some(fs::metadata(&segment.path).ok()?.len())).sum()
             }
             Self::File(records) => records.bytes(partition),
         }
@@ -129,11 +129,6 @@ impl Source {
     }
 }
 
-/// The directory of a partition's segments.
-fn of_partition(journal: &Path, partition: PartitionId) -> PathBuf {
-    journal.join(format!("p{:05}", partition.0))
-}
-
 /// The ledger that a genesis is of. Whether it is right in all else is checked in its place.
 fn quoted(genesis: &florin_journal::Loose) -> Option<Ledger> {
     if genesis.kind() != Kind::Genesis {
@@ -147,21 +142,4 @@ fn quoted(genesis: &florin_journal::Loose) -> Option<Ledger> {
     first.0.copy_from_slice(&entry[4..]);
     let ledger = Ledger { id: genesis.ledger(), partitions: u16::from_le_bytes([entry[0], entry[1]]), genesis: first };
     ledger.check_genesis(genesis).is_ok().then_some(ledger)
-}
-
-/// Segment files of a partition by their first index; none if there is no such directory.
-fn segments(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let listing = match fs::read_dir(dir) {
-        Ok(listing) => listing,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut found = Vec::new();
-    for entry in listing {
-        let path = entry?.path();
-        let first = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".journal")?.parse::<u64>().ok());
-        found.extend(first.map(|first| (first, path)));
-    }
-    found.sort();
-    Ok(found.into_iter().map(|(_, path)| path).collect())
 }

@@ -25,6 +25,7 @@ use super::progress::Meter;
 use super::redecide::{Decided, Judge};
 use super::report::{Balance, Partition, Report, Verdict};
 use super::scout::{self, Ahead};
+use super::segments;
 use super::source::Source;
 use super::walk::Step;
 use super::{tell, views};
@@ -168,6 +169,11 @@ impl Whole<'_> {
     }
 
     fn look(&self, partition: u16) -> Ahead {
+        if let Some(journal) = self.source.journal()
+            && let Err(error) = segments::check(journal, PartitionId(partition), self.sink)
+        {
+            self.sink.gap(format!("the segments of partition {partition} cannot be read: {error}"));
+        }
         let look = |walk| scout::look(walk, self.meter);
         let ahead = self.source.walk(PartitionId(partition)).and_then(look).unwrap_or_else(|error| {
             self.sink.gap(format!("partition {partition} cannot be read: {error}"));

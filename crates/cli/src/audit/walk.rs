@@ -6,7 +6,8 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use florin_journal::header::Header;
@@ -34,7 +35,7 @@ pub(super) enum Step {
 /// A file's bytes of one partition: a segment, or a stretch of a file of records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Piece {
-    pub(super) path: PathBuf,
+    pub(super) path: Arc<Path>,
     pub(super) from: u64,
     /// Where it ends, or the file's end if that is before.
     pub(super) to: u64,

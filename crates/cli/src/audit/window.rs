@@ -95,7 +95,7 @@ impl Window {
     /// The header of a record at `offset` that the stretch has all bytes of.
     pub(super) fn header(&mut self, offset: u64) -> io::Result<Option<Header>> {
         let Ok((header, _)) = Header::decode(self.at(offset, HEADER_BYTES)?) else { return Ok(None) };
-        let whole = offset.saturating_add(header.record_bytes() as u64) <= self.end()?;
+        let whole = self.at(offset, header.record_bytes())?.len() == header.record_bytes();
         Ok(whole.then_some(header))
     }
 
