@@ -40,7 +40,9 @@ impl<'a> Alone<'a> {
         let (record, sink) = (&checked.record, self.sink);
         let at = |n: u32, finding: Finding| sink.find(finding.at(self.partition, record.index()).entry(n));
         for ((n, entry), stored) in (0..).zip(&checked.entries).zip(record.entries()) {
-            plain(record, n, entry, &mut self.last_ms).into_iter().for_each(|finding| at(n, finding));
+            for finding in plain(record, n, entry, &mut self.last_ms) {
+                at(n, finding);
+            }
             let recorded = match &entry.outcome {
                 Outcome::Accepted(events) => Ok(events.as_slice()),
                 Outcome::Rejected(reject) => Err(reject),

@@ -81,7 +81,10 @@ impl Links<'_> {
         let mut done = Chained { whole: true, ..Chained::default() };
         let mut walk = match walk {
             Ok(walk) => walk.live(self.live),
-            Err(error) => return self.unreadable(&error, done),
+            Err(error) => {
+                self.unreadable(&error);
+                return Chained::default();
+            }
         };
         let mut anchors = self.anchors.iter().peekable();
         let mut broken: Option<Broken> = None;
@@ -102,7 +105,8 @@ impl Links<'_> {
                 Err(error) => {
                     done.whole = false;
                     hand_over(&mut hand, &mut out);
-                    return self.unreadable(&error, done);
+                    self.unreadable(&error);
+                    return done;
                 }
             };
             match step {
@@ -162,7 +166,8 @@ impl Links<'_> {
         }
         hand_over(&mut hand, &mut out);
         self.exported(broken.as_ref(), done.head);
-        self.end(broken.map_or(chain.next_index(), |broken| broken.next), anchors, done)
+        self.end(broken.map_or(chain.next_index(), |broken| broken.next), anchors, &mut done);
+        done
     }
 
     /// The chain before the first record: of an export that begins later, behind the record that its trailer quotes; the
@@ -276,7 +281,7 @@ impl Links<'_> {
         ));
     }
 
-    fn end(&self, next: u64, anchors: Anchors<'_>, done: Chained) -> Chained {
+    fn end(&self, next: u64, anchors: Anchors<'_>, done: &mut Chained) {
         let partition = self.partition.0;
         for anchor in anchors {
             let head = &anchor.head.head;
@@ -292,14 +297,12 @@ impl Links<'_> {
         }
         if next == 0 {
             self.sink.gap(format!("partition {partition} is missing: no record of it was found"));
-            return Chained { whole: false, ..done };
+            done.whole = false;
         }
-        done
     }
 
-    fn unreadable(&self, error: &std::io::Error, done: Chained) -> Chained {
+    fn unreadable(&self, error: &std::io::Error) {
         self.sink.gap(format!("partition {} cannot be read: {error}", self.partition));
-        Chained { whole: false, ..done }
     }
 }
 

@@ -83,8 +83,8 @@ fn every_byte_of_the_last_record_counts_once_a_head_was_kept() {
     let path = small.segments(1).pop().unwrap();
     let bytes = fs::read(&path).unwrap();
     let (from, last) = (offsets(&bytes).pop().unwrap(), small.heads[1].head.index);
-    for at in from..bytes.len() - ZEROS {
-        for other in others(bytes[at]) {
+    for (at, byte) in bytes.iter().enumerate().take(bytes.len() - ZEROS).skip(from) {
+        for other in others(*byte) {
             let said = with_byte(&path, at, other, || audit(&small.journal(), &small.heads));
             assert_eq!(places(&said), [("trusted-head", Some(1), Some(last))], "byte {at} to {other}: {}", said.text());
         }

@@ -89,8 +89,7 @@ fn owner(last: Option<u16>, after: Option<&Header>, next: &BTreeMap<u16, u64>) -
         (header.partition.0, lost)
     });
     match (last, beginning) {
-        (_, Some((partition, true))) | (None, Some((partition, false))) => partition,
-        (Some(partition), _) => partition,
+        (_, Some((partition, true))) | (None, Some((partition, _))) | (Some(partition), _) => partition,
         (None, None) => 0,
     }
 }

@@ -98,8 +98,9 @@ impl<'a> Judge<'a> {
         let record = &checked.record;
         if record.kind() == Kind::Entries {
             for ((n, entry), stored) in (0..).zip(&checked.entries).zip(record.entries()) {
-                let at = |finding: Finding| finding.at(self.partition, record.index()).entry(n);
-                plain(record, n, entry, &mut self.last_ms).into_iter().for_each(|finding| self.sink.find(at(finding)));
+                for finding in plain(record, n, entry, &mut self.last_ms) {
+                    self.tell(record.index(), n, finding);
+                }
                 self.entry(record.index(), n, entry, stored);
                 if self.stuck {
                     return;
