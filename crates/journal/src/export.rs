@@ -29,6 +29,17 @@ pub enum Error {
     /// The file ends without a trailer, or is something else.
     #[error("not a whole export: it has no trailer; the export was cut short, or this is another kind of file")]
     Unfinished,
+    /// The file ends like an export, but what stands there is no trailer.
+    #[error("the trailer is damaged: {0}")]
+    Trailer(&'static str),
+    /// Bytes were put in or taken out before the trailer.
+    #[error("{found} bytes of records stand before the trailer, which says {expected}: the file was changed")]
+    Length {
+        /// By the trailer.
+        expected: u64,
+        /// In the file.
+        found: u64,
+    },
     /// The bytes are not those that were exported.
     #[error("the file's hash is {found}, its trailer says {expected}: the file was changed")]
     Changed {
@@ -71,8 +82,41 @@ pub struct Span {
     pub before: Option<(Vec<u8>, Vec<Hash>)>,
 }
 
+impl Span {
+    /// The chain before the span's first record.
+    pub fn chain(&self, ledger: &Ledger, partition: PartitionId) -> Result<Chain, crate::Error> {
+        let Some((bytes, peaks)) = &self.before else { return Ok(Chain::new(ledger.id, partition)) };
+        let corrupt = |reason| crate::Error::corrupt(partition, self.from.saturating_sub(1), reason);
+        let (header, hash) = Header::decode(bytes).map_err(corrupt)?;
+        if header.ledger != ledger.id {
+            return Err(corrupt(Corruption::Ledger(header.ledger)));
+        }
+        if header.partition != partition {
+            return Err(corrupt(Corruption::Partition(header.partition)));
+        }
+        if Some(header.index) != self.from.checked_sub(1) {
+            return Err(corrupt(Corruption::Index { expected: self.from.saturating_sub(1), found: header.index }));
+        }
+        let range = Range::from_peaks(header.index, peaks.clone()).ok_or_else(|| corrupt(Corruption::Range))?;
+        Chain::after(&header, hash, range).map_err(corrupt)
+    }
+}
+
+/// A trailer as it stands at the end of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trailer {
+    /// What it says the file holds.
+    pub contents: Contents,
+    /// Bytes of records that it speaks of.
+    pub bytes: u64,
+    /// Their hash (plain BLAKE3).
+    pub hash: Hash,
+    /// Where it begins in the file. Other than [`bytes`](Self::bytes), the file was changed.
+    pub at: u64,
+}
+
 #[derive(Serialize, Deserialize)]
-struct Trailer {
+struct Json {
     format: u16,
     ledger: String,
     genesis: String,
@@ -130,7 +174,7 @@ pub async fn write<P: Provider>(
         spans.push(Span { from, head, before });
     }
     let contents = Contents { ledger, partitions: spans };
-    let trailer = trailer(&contents, bytes, &Hash(*hasher.finalize().as_bytes()))?;
+    let trailer = encode(&contents, bytes, &Hash(*hasher.finalize().as_bytes()))?;
     let length = u32::try_from(trailer.len()).map_err(|_| Error::Unfinished)?;
     out.write_all(&TRAILER)?;
     out.write_all(trailer.as_bytes())?;
@@ -154,9 +198,9 @@ async fn before(
     Ok((header, peaks))
 }
 
-/// Reads an export's trailer. Nothing is verified yet: [`read`] does.
+/// Reads an export's trailer, which must stand where it says. Nothing else is verified yet: [`read`] does.
 pub fn contents(file: &mut File) -> Result<Contents, Error> {
-    Ok(parse(file)?.0)
+    Ok(whole(file)?.contents)
 }
 
 /// Reads a whole export, verifies every record in its chain and the file's hash, and hands the records over in order.
@@ -204,7 +248,7 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     fn open(file: &'a mut File) -> Result<Self, Error> {
-        let (contents, left, expected) = parse(file)?;
+        let Trailer { contents, bytes: left, hash: expected, .. } = whole(file)?;
         file.seek(SeekFrom::Start(0))?;
         Ok(Self { file, contents, expected, left, hasher: blake3::Hasher::new(), at: None, next: 0 })
     }
@@ -214,7 +258,7 @@ impl<'a> Reading<'a> {
             let Some((partition, chain, head)) = &mut self.at else {
                 let Some(span) = self.contents.partitions.get(usize::from(self.next)) else { return Ok(None) };
                 let partition = PartitionId(self.next);
-                self.at = Some((partition, start(&self.contents.ledger, partition, span)?, None));
+                self.at = Some((partition, span.chain(&self.contents.ledger, partition)?, None));
                 self.next += 1;
                 continue;
             };
@@ -229,10 +273,10 @@ impl<'a> Reading<'a> {
             let index = chain.next_index();
             let corrupt = |reason| crate::Error::corrupt(partition, index, reason);
             let mut bytes = vec![0; HEADER_BYTES];
-            take(self.file, &mut self.left, &mut bytes)?;
+            take(self.file, &mut self.left, &mut bytes)?.ok_or(Error::End(partition))?;
             let (header, _) = Header::decode(&bytes).map_err(corrupt)?;
             bytes.resize(header.record_bytes(), 0);
-            take(self.file, &mut self.left, &mut bytes[HEADER_BYTES..])?;
+            take(self.file, &mut self.left, &mut bytes[HEADER_BYTES..])?.ok_or(Error::End(partition))?;
             self.hasher.update(&bytes);
             let record = Loose::decode(bytes).map_err(corrupt)?;
             if index == 0 {
@@ -253,24 +297,14 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn take(file: &mut File, left: &mut u64, bytes: &mut [u8]) -> Result<(), Error> {
-    *left = left.checked_sub(bytes.len() as u64).ok_or(Error::Unfinished)?;
-    Ok(file.read_exact(bytes)?)
+/// Fills `bytes`, unless the trailer would be among them.
+fn take(file: &mut File, left: &mut u64, bytes: &mut [u8]) -> Result<Option<()>, Error> {
+    let Some(rest) = left.checked_sub(bytes.len() as u64) else { return Ok(None) };
+    *left = rest;
+    Ok(Some(file.read_exact(bytes)?))
 }
 
-/// The chain before a span's first record.
-fn start(ledger: &Ledger, partition: PartitionId, span: &Span) -> Result<Chain, crate::Error> {
-    let Some((bytes, peaks)) = &span.before else { return Ok(Chain::new(ledger.id, partition)) };
-    let corrupt = |reason| crate::Error::corrupt(partition, span.from.saturating_sub(1), reason);
-    let (header, hash) = Header::decode(bytes).map_err(corrupt)?;
-    if header.ledger != ledger.id || header.partition != partition || Some(header.index) != span.from.checked_sub(1) {
-        return Err(corrupt(Corruption::Index { expected: span.from, found: header.index + 1 }));
-    }
-    let range = Range::from_peaks(header.index, peaks.clone()).ok_or_else(|| corrupt(Corruption::Range))?;
-    Chain::after(&header, hash, range).map_err(corrupt)
-}
-
-fn trailer(contents: &Contents, bytes: u64, hash: &Hash) -> Result<String, Error> {
+fn encode(contents: &Contents, bytes: u64, hash: &Hash) -> Result<String, Error> {
     let partitions = contents.partitions.iter().map(|span| Line {
         from: span.from,
         index: span.head.index,
@@ -283,36 +317,44 @@ fn trailer(contents: &Contents, bytes: u64, hash: &Hash) -> Result<String, Error
     });
     let (ledger, genesis) = (contents.ledger.id.to_string(), contents.ledger.genesis.to_string());
     let trailer =
-        Trailer { format: 1, ledger, genesis, bytes, blake3: hash.to_string(), partitions: partitions.collect() };
+        Json { format: 1, ledger, genesis, bytes, blake3: hash.to_string(), partitions: partitions.collect() };
     Ok(serde_json::to_string(&trailer).map_err(std::io::Error::from)?)
 }
 
-/// Contents, bytes of records and their hash, from the end of a file.
-fn parse(file: &mut File) -> Result<(Contents, u64, Hash), Error> {
+/// The trailer of a file in which it stands where it says.
+fn whole(file: &mut File) -> Result<Trailer, Error> {
+    let trailer = trailer(file)?;
+    if trailer.bytes != trailer.at {
+        return Err(Error::Length { expected: trailer.bytes, found: trailer.at });
+    }
+    Ok(trailer)
+}
+
+/// The trailer at the end of a file, wherever it says that it stands. For those who look into a file that may have been
+/// changed.
+pub fn trailer(file: &mut File) -> Result<Trailer, Error> {
     let size = file.metadata()?.len();
     let mut end = [0; 12];
     let tail = size.checked_sub(12).ok_or(Error::Unfinished)?;
     file.seek(SeekFrom::Start(tail))?;
     file.read_exact(&mut end)?;
     let (length, mark) = end.split_at(4);
+    if mark != TRAILER {
+        return Err(Error::Unfinished);
+    }
     let length = u32::from_le_bytes(length.try_into().unwrap_or_default());
-    if mark != TRAILER || length > TRAILER_BYTES_MAX {
-        return Err(Error::Unfinished);
-    }
-    let records = tail.checked_sub(u64::from(length) + 8).ok_or(Error::Unfinished)?;
+    let misfit = Error::Trailer("its length does not fit the file");
+    let at = tail.checked_sub(u64::from(length) + 8).filter(|_| length <= TRAILER_BYTES_MAX).ok_or(misfit)?;
     let mut text = vec![0; length as usize + 8];
-    file.seek(SeekFrom::Start(records))?;
+    file.seek(SeekFrom::Start(at))?;
     file.read_exact(&mut text)?;
-    let json = text.strip_prefix(&TRAILER).ok_or(Error::Unfinished)?;
-    let (contents, bytes, hash) = decode(json).ok_or(Error::Unfinished)?;
-    if bytes != records {
-        return Err(Error::Unfinished);
-    }
-    Ok((contents, bytes, hash))
+    let json = text.strip_prefix(&TRAILER).ok_or(Error::Trailer("it does not begin where its length says"))?;
+    let (contents, bytes, hash) = decode(json).ok_or(Error::Trailer("it is not as an export writes it"))?;
+    Ok(Trailer { contents, bytes, hash, at })
 }
 
 fn decode(json: &[u8]) -> Option<(Contents, u64, Hash)> {
-    let trailer: Trailer = serde_json::from_slice(json).ok()?;
+    let trailer: Json = serde_json::from_slice(json).ok()?;
     // The trailer is not hashed: it has one spelling, so that no change of it goes unseen.
     if serde_json::to_vec(&trailer).ok()? != json {
         return None;
@@ -336,6 +378,10 @@ fn decode(json: &[u8]) -> Option<(Contents, u64, Hash)> {
                 Some((header.to_vec(), line.peaks.iter().map(hash).collect::<Option<_>>()?))
             }
         };
+        // What comes before the first record is quoted if there is something.
+        if before.is_some() != (line.from > 0) {
+            return None;
+        }
         spans.push(Span { from: line.from, head, before });
     }
     Some((Contents { ledger, partitions: spans }, trailer.bytes, hash(&trailer.blake3)?))

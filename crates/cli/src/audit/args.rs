@@ -11,7 +11,7 @@ Everything here is offline and read-only, and works on a copy or an export as we
 NATS (--nats) is copied to a temporary file first.
 
 Exit codes of `verify` and `check-proof`:
-  0  clean: everything was checked and fits
+  0  clean: everything that was asked for was checked and fits (the views only with --views)
   1  something does not fit (findings); the proof does not hold
   2  incomplete: something could not be checked; wrong usage
 The other commands exit as `florin --help` says.";
@@ -66,7 +66,8 @@ Examples:
   florin audit verify /var/lib/florin --views
 
 Without a trusted head the report says `unanchored`: a tail that was cut off, or a history that was written anew from some
-command on, can then not be told. Exit codes: 0 clean, 1 findings, 2 incomplete.";
+command on, can then not be told. With one it says how many records and commands came after it: of those the same holds.
+Without --views the verdict says that the views were not compared. Exit codes: 0 clean, 1 findings, 2 incomplete.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {

@@ -108,6 +108,16 @@ impl Kind {
     }
 }
 
+/// What the postings of an entry must be by themselves.
+pub(super) fn double_entry(all: &[Posting], tell: &mut impl FnMut(Finding)) {
+    for posting in all.iter().filter(|posting| !posting.amount.is_positive()) {
+        tell(Finding::new("posting", "an amount above zero", format!("{posting:?}")));
+    }
+    if let Some(asset) = unbalanced(all) {
+        tell(Finding::new("double-entry", format!("debits that equal credits in {asset}"), format!("{all:?}")));
+    }
+}
+
 impl Books {
     /// Takes the events of an accepted entry. `tell` gets what does not hold.
     pub(super) fn entry(&mut self, account: AccountId, time_ms: u64, events: &[Event], tell: &mut impl FnMut(Finding)) {
@@ -118,9 +128,6 @@ impl Books {
             let from = all.len();
             postings(account, event, &mut all);
             for posting in &all[from..] {
-                if !posting.amount.is_positive() {
-                    tell(Finding::new("posting", "an amount above zero", format!("{posting:?}")));
-                }
                 self.post(posting);
             }
             self.hold(account, event);
@@ -130,9 +137,7 @@ impl Books {
                 self.learn(&adopted.policy);
             }
         }
-        if let Some(asset) = unbalanced(&all) {
-            tell(Finding::new("double-entry", format!("debits that equal credits in {asset}"), format!("{all:?}")));
-        }
+        double_entry(&all, tell);
         self.scratch = all;
         for (ledger, asset, before) in std::mem::take(&mut self.touched) {
             let now = self.line(ledger, asset).balance;

@@ -4,10 +4,14 @@
 //! After the first break nothing later can be decided, as the state is unknown; records are then only checked by
 //! themselves and against their neighbour, so that every other damage is named too.
 
+use std::iter::Peekable;
+use std::slice::Iter;
 use std::sync::mpsc::SyncSender;
 
 use florin_engine::codec::{self, Entry};
-use florin_journal::{Chain, Corruption, Hash, Head, Kind, Ledger, Loose, PartitionId, Record};
+use florin_journal::export::Span;
+use florin_journal::header::Header;
+use florin_journal::{Chain, Corruption, Error, Hash, Head, Kind, Ledger, Loose, PartitionId, Record};
 
 use super::anchors::{Anchor, compare};
 use super::finding::{Finding, Sink};
@@ -34,9 +38,18 @@ pub(super) struct Chained {
     pub(super) head: Option<Head>,
     /// Whether every record was in its place.
     pub(super) whole: bool,
-    /// Anchors that were reached and fit, kept by the auditor or only published.
-    pub(super) trusted: u64,
-    pub(super) published: u64,
+    /// The newest heads that were reached and fit, kept by the auditor or only published.
+    pub(super) trusted: Option<Head>,
+    pub(super) published: Option<Head>,
+    /// Records and commands since the newest of the auditor's heads that fits, or all.
+    pub(super) behind: Behind,
+}
+
+/// What no head of the auditor's answers for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Behind {
+    pub(super) records: u64,
+    pub(super) commands: u64,
 }
 
 /// Reads a partition to its end.
@@ -44,10 +57,15 @@ pub(super) struct Links<'a> {
     pub(super) ledger: &'a Ledger,
     pub(super) partition: PartitionId,
     pub(super) anchors: &'a [Anchor],
+    /// What an export's trailer says of the partition.
+    pub(super) span: Option<&'a Span>,
     pub(super) live: bool,
     pub(super) sink: &'a Sink,
     pub(super) meter: &'a Meter,
 }
+
+/// Heads that are still to come.
+type Anchors<'a> = Peekable<Iter<'a, Anchor>>;
 
 /// Where the chain is once it is broken.
 struct Broken {
@@ -63,13 +81,23 @@ impl Links<'_> {
         let mut done = Chained { whole: true, ..Chained::default() };
         let mut walk = match walk {
             Ok(walk) => walk.live(self.live),
-            Err(error) => return self.unreadable(&error, done),
+            Err(error) => {
+                self.unreadable(&error);
+                return Chained::default();
+            }
         };
-        let mut chain = Chain::new(self.ledger.id, self.partition);
-        let mut broken: Option<Broken> = None;
-        let mut out = Some(out);
-        let (mut hand, mut held) = (Vec::new(), (0, 0));
         let mut anchors = self.anchors.iter().peekable();
+        let mut broken: Option<Broken> = None;
+        let mut chain = match self.start(&mut anchors, &mut done) {
+            Ok(chain) => chain,
+            Err(from) => {
+                done.whole = false;
+                broken = Some(Broken { next: from, last: None, term: 0, time_ms: 0 });
+                Chain::new(self.ledger.id, self.partition)
+            }
+        };
+        let mut out = Some(out).filter(|_| broken.is_none());
+        let (mut hand, mut held) = (Vec::new(), (0, 0));
         loop {
             let expected = broken.as_ref().map_or(chain.next_index(), |broken| broken.next);
             let step = match walk.next(expected) {
@@ -77,7 +105,8 @@ impl Links<'_> {
                 Err(error) => {
                     done.whole = false;
                     hand_over(&mut hand, &mut out);
-                    return self.unreadable(&error, done);
+                    self.unreadable(&error);
+                    return done;
                 }
             };
             match step {
@@ -95,6 +124,8 @@ impl Links<'_> {
                     done.records += 1;
                     done.bytes += loose.bytes().len() as u64;
                     self.meter.advance(loose.bytes().len() as u64);
+                    done.behind.records += 1;
+                    done.behind.commands += if loose.kind() == Kind::Entries { loose.len() as u64 } else { 0 };
                     if let Some(broken) = &mut broken {
                         self.beside(&loose, broken);
                         self.anchored(&mut anchors, loose.index(), None, loose.hash(), &mut done);
@@ -134,8 +165,57 @@ impl Links<'_> {
             }
         }
         hand_over(&mut hand, &mut out);
-        let next = broken.map_or(chain.next_index(), |broken| broken.next);
-        self.end(next, anchors, done)
+        self.exported(broken.as_ref(), done.head);
+        self.end(broken.map_or(chain.next_index(), |broken| broken.next), anchors, &mut done);
+        done
+    }
+
+    /// The chain before the first record: of an export that begins later, behind the record that its trailer quotes; the
+    /// first index if that one does not hold.
+    fn start(&self, anchors: &mut Anchors<'_>, done: &mut Chained) -> Result<Chain, u64> {
+        let Some(span) = self.span.filter(|span| span.from > 0) else {
+            return Ok(Chain::new(self.ledger.id, self.partition));
+        };
+        match span.chain(self.ledger, self.partition) {
+            Ok(chain) => {
+                if let Some(Ok((before, hash))) = span.before.as_ref().map(|(header, _)| Header::decode(header)) {
+                    let head = Head {
+                        index: before.index,
+                        hash,
+                        range: chain.range().root(),
+                        term: before.term,
+                        time_ms: before.last_time_ms,
+                    };
+                    self.anchored(anchors, head.index, Some(&head), hash, done);
+                    done.head = Some(head);
+                }
+                Ok(chain)
+            }
+            Err(error) => {
+                let finding = match error {
+                    Error::Corrupt { reason, .. } => Finding::corrupt(&reason),
+                    error => Finding::new("export", "a record before the first that the trailer quotes", error),
+                };
+                self.sink.find(finding.at(self.partition.0, span.from.saturating_sub(1)));
+                Err(span.from)
+            }
+        }
+    }
+
+    /// Holds where the records end against what the export's trailer says.
+    fn exported(&self, broken: Option<&Broken>, head: Option<Head>) {
+        let Some(said) = self.span.map(|span| span.head) else { return };
+        let found = match (broken, head) {
+            // Behind a break the range is not known.
+            (Some(broken), _) if broken.next != said.index + 1 => Some(format!("records up to before {}", broken.next)),
+            (Some(broken), _) => broken.last.filter(|last| *last != said.hash).map(|last| format!("hash {last}")),
+            (None, Some(head)) => (head != said).then(|| format!("{head:?}")),
+            (None, None) => Some("no record".to_owned()),
+        };
+        if let Some(found) = found {
+            let finding = Finding::new("export", format!("{said:?} at the end, by the trailer"), found);
+            self.sink.find(finding.at(self.partition.0, said.index));
+        }
     }
 
     fn place(&self, chain: &mut Chain, loose: Loose) -> Result<Record, Corruption> {
@@ -176,14 +256,7 @@ impl Links<'_> {
     }
 
     /// Holds the record at `index` against every head that was signed there. Behind a break its range is not known.
-    fn anchored(
-        &self,
-        anchors: &mut std::iter::Peekable<std::slice::Iter<'_, Anchor>>,
-        index: u64,
-        head: Option<&Head>,
-        hash: Hash,
-        done: &mut Chained,
-    ) {
+    fn anchored(&self, anchors: &mut Anchors<'_>, index: u64, head: Option<&Head>, hash: Hash, done: &mut Chained) {
         while let Some(anchor) = anchors.next_if(|anchor| anchor.head.head.index <= index) {
             if anchor.head.head.index < index {
                 continue;
@@ -191,8 +264,11 @@ impl Links<'_> {
             let found = head.copied().unwrap_or(Head { hash, ..anchor.head.head });
             match compare(anchor, &found) {
                 Some(finding) => self.sink.find(finding),
-                None if anchor.trusted => done.trusted += 1,
-                None => done.published += 1,
+                None if anchor.trusted => {
+                    done.trusted = Some(found);
+                    done.behind = Behind::default();
+                }
+                None => done.published = Some(found),
             }
         }
     }
@@ -205,7 +281,7 @@ impl Links<'_> {
         ));
     }
 
-    fn end(&self, next: u64, anchors: std::iter::Peekable<std::slice::Iter<'_, Anchor>>, done: Chained) -> Chained {
+    fn end(&self, next: u64, anchors: Anchors<'_>, done: &mut Chained) {
         let partition = self.partition.0;
         for anchor in anchors {
             let head = &anchor.head.head;
@@ -221,14 +297,12 @@ impl Links<'_> {
         }
         if next == 0 {
             self.sink.gap(format!("partition {partition} is missing: no record of it was found"));
-            return Chained { whole: false, ..done };
+            done.whole = false;
         }
-        done
     }
 
-    fn unreadable(&self, error: &std::io::Error, done: Chained) -> Chained {
+    fn unreadable(&self, error: &std::io::Error) {
         self.sink.gap(format!("partition {} cannot be read: {error}", self.partition));
-        Chained { whole: false, ..done }
     }
 }
 

@@ -10,8 +10,11 @@ use serde::Serialize;
 /// Findings that are kept and shown. All are counted.
 pub(super) const SHOWN_MAX: usize = 100;
 
-/// Longest text of what was expected or found, in bytes.
+/// Longest text of what was expected or found, in characters.
 const TEXT_MAX: usize = 600;
+
+/// Characters that are shown before the first difference, where texts are cut.
+const BEFORE: usize = 100;
 
 /// Something that is not as it must be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,11 +31,7 @@ pub(super) struct Finding {
 
 impl Finding {
     pub(super) fn new(kind: &'static str, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
-        let short = |text: String| match text.char_indices().nth(TEXT_MAX) {
-            Some((end, _)) => format!("{} …", &text[..end]),
-            None => text,
-        };
-        let (expected, found) = (short(expected.to_string()), short(found.to_string()));
+        let (expected, found) = cut(expected.to_string(), found.to_string());
         Self { partition: None, index: None, entry: None, kind, expected, found }
     }
 
@@ -74,6 +73,20 @@ impl Finding {
         };
         Self::new(kind, expected, reason)
     }
+}
+
+/// Cuts two texts that are too long around their first difference, so that it is seen.
+fn cut(expected: String, found: String) -> (String, String) {
+    let same = expected.chars().zip(found.chars()).take_while(|(one, other)| one == other).count();
+    let longest = expected.chars().count().max(found.chars().count());
+    let from = same.saturating_sub(BEFORE).min(longest.saturating_sub(TEXT_MAX));
+    let short = |text: String| {
+        let mut chars = text.chars().skip(from);
+        let shown: String = chars.by_ref().take(TEXT_MAX).collect();
+        let (before, after) = (if from > 0 { "… " } else { "" }, if chars.next().is_some() { " …" } else { "" });
+        format!("{before}{shown}{after}")
+    };
+    (short(expected), short(found))
 }
 
 impl fmt::Display for Finding {
@@ -128,5 +141,33 @@ impl Sink {
         // Stable: within one entry the cause was told before what follows from it.
         kept.sort_by_key(|finding| (finding.partition, finding.index, finding.entry));
         (kept, std::mem::take(&mut *self.gaps.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_far_into_long_texts_is_shown() {
+        // Given two rows that differ near their end only
+        let row = |last: char| format!("wallet {}{last}{}", "é0".repeat(5_000), "ff".repeat(700));
+        let finding = Finding::new("view", row('1'), row('2'));
+        // Then what is told of them differs, and says that it is cut
+        assert_ne!(finding.expected, finding.found);
+        assert!(finding.expected.starts_with("… ") && finding.expected.ends_with(" …"), "{finding}");
+        assert!(finding.expected.chars().count() <= TEXT_MAX + 4);
+        // At the very end too, and where one is the beginning of the other
+        let long = "x".repeat(3_000);
+        for (expected, found) in [(format!("{long}1"), format!("{long}2")), (long.clone(), format!("{long}more"))] {
+            let finding = Finding::new("view", expected, found);
+            assert_ne!(finding.expected, finding.found, "{finding}");
+        }
+    }
+
+    #[test]
+    fn short_texts_are_told_as_they_are() {
+        let finding = Finding::new("index", "record 9", "record 10");
+        assert_eq!((&*finding.expected, &*finding.found), ("record 9", "record 10"));
     }
 }

@@ -17,12 +17,15 @@ impl Meter {
             bar.set_style(style);
         }
         bar.set_message(doing);
-        bar.enable_steady_tick(Duration::from_millis(200));
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
         Self(bar)
     }
 
-    /// How much there is.
+    /// How much there is, from here on.
     pub(super) fn expect(&self, bytes: u64) {
+        self.0.set_position(0);
         self.0.set_length(bytes);
         self.0.reset_eta();
     }

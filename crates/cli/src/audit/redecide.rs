@@ -29,7 +29,10 @@ const COMPARE_ENTRIES: u64 = 1_000_000;
 /// What deciding again came to.
 #[derive(Debug, Default)]
 pub(super) struct Decided {
+    /// Entries read.
     pub(super) entries: u64,
+    /// Entries decided again: the same, or none where the state is not known.
+    pub(super) again: u64,
     pub(super) accepted: u64,
     pub(super) rejected: u64,
     pub(super) events: u64,
@@ -95,7 +98,9 @@ impl<'a> Judge<'a> {
         let record = &checked.record;
         if record.kind() == Kind::Entries {
             for ((n, entry), stored) in (0..).zip(&checked.entries).zip(record.entries()) {
-                self.times(record, n, entry);
+                for finding in plain(record, n, entry, &mut self.last_ms) {
+                    self.tell(record.index(), n, finding);
+                }
                 self.entry(record.index(), n, entry, stored);
                 if self.stuck {
                     return;
@@ -117,25 +122,6 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The header tells the times of its first and last entry, and they do not go back.
-    fn times(&mut self, record: &Record, n: u32, entry: &Entry) {
-        let time_ms = entry.admitted.time_ms;
-        let last = n as usize + 1 == record.len();
-        let wrong = if time_ms < self.last_ms {
-            Some(format!("a time not before {}", self.last_ms))
-        } else if n == 0 && time_ms != record.first_time_ms() {
-            Some(format!("the header's first time {}", record.first_time_ms()))
-        } else if last && time_ms != record.last_time_ms() {
-            Some(format!("the header's last time {}", record.last_time_ms()))
-        } else {
-            None
-        };
-        if let Some(expected) = wrong {
-            self.tell(record.index(), n, Finding::new("time", expected, time_ms));
-        }
-        self.last_ms = self.last_ms.max(time_ms);
-    }
-
     fn entry(&mut self, index: u64, n: u32, entry: &Entry, stored: &[u8]) {
         let (admitted, envelope) = (&entry.admitted, &entry.admitted.envelope);
         let recorded = match &entry.outcome {
@@ -146,10 +132,6 @@ impl<'a> Judge<'a> {
             self.stuck = true;
             self.give_up(format!("entry {index}.{n} adopts rules {rules}, this binary has rules up to {RULES_LATEST}"));
             return;
-        }
-        if !envelope.account.is_nil() && envelope.account.partition() != self.partition {
-            let finding = Finding::new("account", "an account of this partition", envelope.account);
-            self.tell(index, n, finding);
         }
         let policy = self.state.policy_version_at(admitted.time_ms);
         if admitted.policy != policy {
@@ -179,17 +161,15 @@ impl<'a> Judge<'a> {
             self.bytes.clear();
             encode(admitted, again, &mut self.bytes);
             if self.bytes != stored {
-                let finding = if again == recorded {
-                    Finding::new("encoding", "the one form in which this entry is stored", "another form of it")
-                } else {
-                    differing(envelope.command.name(), again, recorded)
-                };
+                let finding =
+                    if again == recorded { spelled() } else { differing(envelope.command.name(), again, recorded) };
                 self.tell(index, n, finding);
             }
         }
         self.events = events;
         evolve(&mut self.state, Position::new(index, n), admitted, recorded);
         self.done.entries += 1;
+        self.done.again += 1;
         match recorded {
             Ok(events) => {
                 self.done.accepted += 1;
@@ -249,6 +229,33 @@ impl<'a> Judge<'a> {
     }
 }
 
+/// What an entry shows without a state: its header tells the times of its first and last entry, they do not go back, and
+/// its account is of the partition.
+pub(super) fn plain(record: &Record, n: u32, entry: &Entry, last_ms: &mut u64) -> Vec<Finding> {
+    let (time_ms, account) = (entry.admitted.time_ms, entry.admitted.envelope.account);
+    let last = n as usize + 1 == record.len();
+    let wrong = if time_ms < *last_ms {
+        Some(format!("a time not before {last_ms}"))
+    } else if n == 0 && time_ms != record.first_time_ms() {
+        Some(format!("the header's first time {}", record.first_time_ms()))
+    } else if last && time_ms != record.last_time_ms() {
+        Some(format!("the header's last time {}", record.last_time_ms()))
+    } else {
+        None
+    };
+    *last_ms = (*last_ms).max(time_ms);
+    let mut found: Vec<Finding> = wrong.into_iter().map(|expected| Finding::new("time", expected, time_ms)).collect();
+    if !account.is_nil() && account.partition() != record.partition().0 {
+        found.push(Finding::new("account", "an account of this partition", account));
+    }
+    found
+}
+
+/// An entry that is not in the form in which the engine writes it.
+pub(super) fn spelled() -> Finding {
+    Finding::new("encoding", "the one form in which this entry is stored", "another form of it")
+}
+
 type Recorded<'a> = Result<&'a [Event], &'a Reject>;
 
 /// Rules that an entry adopts and this binary does not have.
@@ -268,8 +275,9 @@ fn differing(command: &str, again: Recorded<'_>, recorded: Recorded<'_>) -> Find
         return Finding::new(
             "outcome",
             format!("{command} accepted, event {at}: {}", words::of(&again[at])),
-            format!("event {at}: {}", words::of(&recorded[at])),
+            format!("{command} accepted, event {at}: {}", words::of(&recorded[at])),
         );
     }
-    Finding::new("outcome", format!("{command} {}", words::outcome(again)), words::outcome(recorded))
+    let outcome = |outcome| format!("{command} {}", words::outcome(outcome));
+    Finding::new("outcome", outcome(again), outcome(recorded))
 }

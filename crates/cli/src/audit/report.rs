@@ -8,12 +8,18 @@ use super::finding::{Finding, SHOWN_MAX};
 use super::moment;
 
 /// The whole report. Field names are stable.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
     pub(super) verdict: Verdict,
+    /// What was read: `directory`, `export`, or `records`, a file without a trailer, of which nobody can say where it should
+    /// end. None if nothing was.
+    pub(super) source: Option<&'static str>,
     pub(super) ledger: Option<String>,
-    /// Whether every partition is held by a head that the auditor kept.
+    /// Whether a head that the auditor kept answers for every record of every partition.
     pub(super) anchored: bool,
+    /// Records, and commands in them, that no such head answers for.
+    pub(super) unanchored_records: u64,
+    pub(super) unanchored_commands: u64,
     pub(super) partitions: Vec<Partition>,
     pub(super) commands: u64,
     pub(super) accepted: u64,
@@ -23,8 +29,14 @@ pub(super) struct Report {
     pub(super) cards: usize,
     pub(super) checkpoints: u64,
     pub(super) balances: Vec<Balance>,
-    /// What became of the views.
+    /// What became of the views, in words.
     pub(super) views: String,
+    /// Whether they were compared, every row of them.
+    pub(super) views_compared: bool,
+    #[serde(skip)]
+    pub(super) views_asked: bool,
+    #[serde(skip)]
+    pub(super) views_rows: Option<u64>,
     pub(super) findings_total: u64,
     /// The first hundred.
     pub(super) findings: Vec<Finding>,
@@ -34,11 +46,12 @@ pub(super) struct Report {
 }
 
 /// The one word that counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Verdict {
     Clean,
     Findings,
+    #[default]
     Incomplete,
 }
 
@@ -55,6 +68,12 @@ pub(super) struct Partition {
     pub(super) head_time_ms: Option<u64>,
     /// `trusted-head`, `published-head` (of no weight against whoever can write the journal) or `unanchored`.
     pub(super) anchor: &'static str,
+    /// The newest record that a head of the auditor's fits, and its time.
+    pub(super) anchored_index: Option<u64>,
+    pub(super) anchored_time_ms: Option<u64>,
+    /// What comes after it: all if there is none.
+    pub(super) unanchored_records: u64,
+    pub(super) unanchored_commands: u64,
 }
 
 /// Debits and credits of one asset over everything.
@@ -66,6 +85,21 @@ pub(super) struct Balance {
 }
 
 impl Report {
+    /// Draws the verdict from what was found and what was not checked.
+    pub(super) fn conclude(&mut self) {
+        self.verdict = match (self.findings_total, self.incomplete.is_empty()) {
+            (0, true) => Verdict::Clean,
+            (0, false) => Verdict::Incomplete,
+            _ => Verdict::Findings,
+        };
+        self.views_compared = self.views_rows.is_some();
+        self.views = match self.views_rows {
+            Some(rows) => format!("{rows} rows compared with views built anew from the journal"),
+            None if self.views_asked => "not compared".into(),
+            None => "not compared (--views compares them)".into(),
+        };
+    }
+
     pub(super) fn text(&self) -> String {
         let mut out = String::new();
         let ledger = self.ledger.as_deref().unwrap_or("that could not be identified");
@@ -81,7 +115,21 @@ impl Report {
             {
                 let _ = write!(out, "\n    head {index} {hash} of {}", moment::show(time_ms));
             }
+            if let (Some(index), Some(time_ms)) = (partition.anchored_index, partition.anchored_time_ms)
+                && partition.unanchored_records > 0
+            {
+                let _ = write!(
+                    out,
+                    "\n    anchored up to record {index} of {}; {} records with {} commands after it are not",
+                    moment::show(time_ms),
+                    partition.unanchored_records,
+                    partition.unanchored_commands
+                );
+            }
             out.push('\n');
+        }
+        if self.source == Some("records") {
+            let _ = writeln!(out, "a file of records without a trailer: where it should end is not known");
         }
         let _ = writeln!(
             out,
@@ -112,16 +160,23 @@ impl Report {
     }
 
     fn last_line(&self) -> String {
+        let held = |partition: &Partition| partition.anchored_index.is_some();
         let anchor = if self.anchored {
-            "anchored in the trusted head"
+            "anchored in the trusted head".to_owned()
+        } else if !self.partitions.is_empty() && self.partitions.iter().all(held) {
+            format!(
+                "anchored in the trusted head but for the last {} records with {} commands",
+                self.unanchored_records, self.unanchored_commands
+            )
         } else {
-            "unanchored: no trusted head was given for every partition"
+            "unanchored: no trusted head was given for every partition".to_owned()
         };
+        let views = if self.views_compared { "views compared" } else { "views not compared" };
         match self.verdict {
-            Verdict::Clean => format!("clean ({anchor})"),
-            Verdict::Findings => format!("{} finding(s) ({anchor})", self.findings_total),
+            Verdict::Clean => format!("clean ({anchor}; {views})"),
+            Verdict::Findings => format!("{} finding(s) ({anchor}; {views})", self.findings_total),
             Verdict::Incomplete => {
-                format!("incomplete: {} thing(s) could not be checked ({anchor})", self.incomplete.len())
+                format!("incomplete: {} thing(s) could not be checked ({anchor}; {views})", self.incomplete.len())
             }
         }
     }

@@ -8,6 +8,7 @@ use florin_engine::codec::{Entry, Outcome};
 use florin_engine::command::Class;
 use florin_engine::event::Event;
 
+use super::progress::Meter;
 use super::walk::Walk;
 
 /// Checkpoints that are held against the state, at most: one per 100,000 commands is far more than is written.
@@ -26,10 +27,11 @@ pub(super) struct Ahead {
 }
 
 /// Looks a partition over.
-pub(super) fn look(mut walk: Walk) -> io::Result<Ahead> {
+pub(super) fn look(mut walk: Walk, meter: &Meter) -> io::Result<Ahead> {
     let mut ahead = Ahead::default();
     while let Some((header, mut body)) = walk.skim()? {
         ahead.bytes += header.record_bytes() as u64;
+        meter.advance(header.record_bytes() as u64);
         while let Some((length, rest)) = body.split_first_chunk::<4>() {
             let Some((entry, rest)) = rest.split_at_checked(u32::from_le_bytes(*length) as usize) else { break };
             body = rest;

@@ -1,14 +1,14 @@
 //! What is audited: a data directory, a journal's directory or a copy of it, or one file of records.
 
 use std::fs::{self, File, TryLockError};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use florin_journal::{Hash, Kind, Ledger, PartitionId};
-use tempfile::TempDir;
 
-use super::walk::{Step, Walk};
+use super::exported::Records;
+use super::segments::{self, Segment};
+use super::walk::{Piece, Step, Walk};
 use crate::failure::{Exit, Failure};
 
 /// Records and where they are.
@@ -16,9 +16,8 @@ use crate::failure::{Exit, Failure};
 pub(super) enum Source {
     /// A directory of partitions; `root` is the data directory around it, if that was named.
     Directory { journal: PathBuf, root: Option<PathBuf> },
-    /// Records one after another, of one or more partitions, each partition's from genesis on; maybe a copy that is to be gone
-    /// afterwards.
-    File(PathBuf, #[expect(dead_code, reason = "the copy is there as long as this is")] Option<Arc<TempDir>>),
+    /// Records one after another, of one or more partitions; an export, or each partition's from genesis on.
+    File(Arc<Records>),
 }
 
 impl Source {
@@ -26,7 +25,7 @@ impl Source {
     pub(super) fn find(path: &Path) -> Result<Self, Failure> {
         let kind = fs::metadata(path).map_err(|cause| Failure::io("read", path, cause))?;
         if kind.is_file() {
-            return Ok(Self::File(path.to_owned(), None));
+            return Ok(Self::File(Arc::new(Records::read(path, None)?)));
         }
         for (journal, root) in [
             (path.join("ledger").join("journal"), Some(path.to_owned())),
@@ -58,10 +57,19 @@ impl Source {
     }
 
     /// The file of records.
-    pub(super) fn file(&self) -> Option<&Path> {
+    pub(super) fn file(&self) -> Option<&Records> {
         match self {
-            Self::File(path, _) => Some(path),
+            Self::File(records) => Some(records),
             Self::Directory { .. } => None,
+        }
+    }
+
+    /// What it is, in one word.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Directory { .. } => "directory",
+            Self::File(records) if records.ledger().is_some() => "export",
+            Self::File(_) => "records",
         }
     }
 
@@ -69,10 +77,35 @@ impl Source {
     pub(super) fn walk(&self, partition: PartitionId) -> std::io::Result<Walk> {
         match self {
             Self::Directory { journal, .. } => {
-                Ok(Walk::new(segments(&journal.join(format!("p{:05}", partition.0)))?, partition, false))
+                let segments = segments::of(journal, partition)?;
+                let piece = |segment: Segment| Piece { path: segment.path.into(), from: 0, to: u64::MAX };
+                Ok(Walk::new(segments.into_iter().map(piece).collect(), partition))
             }
-            Self::File(path, _) => Ok(Walk::new(vec![path.clone()], partition, true)),
+            Self::File(records) => Ok(records.walk(partition)),
         }
+    }
+
+    /// Bytes of a partition's files, zeros at their ends among them.
+    pub(super) fn bytes(&self, partition: PartitionId) -> u64 {
+        match self {
+            Self::Directory { journal, .. } => {
+                let segments = segments::of(journal, partition).unwrap_or_default();
+                segments.iter().filter_map(|segment| Some(fs::metadata(&segment.path).ok()?.len())).sum()
+            }
+            Self::File(records) => records.bytes(partition),
+        }
+    }
+
+    /// Partitions that there are records of.
+    pub(super) fn partitions(&self) -> std::io::Result<Vec<u16>> {
+        let mut found: Vec<u16> = match self {
+            Self::Directory { journal, .. } => fs::read_dir(journal)?
+                .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix('p')?.parse().ok())
+                .collect(),
+            Self::File(records) => records.partitions().collect(),
+        };
+        found.sort_unstable();
+        Ok(found)
     }
 
     /// Whether a process owns the journal now, so that its end may still be growing.
@@ -81,32 +114,18 @@ impl Source {
         lock.is_some_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
-    /// The ledger, from the first genesis that can be read: partition 0's, or one that quotes it.
+    /// The ledger, from the first genesis that can be read: partition 0's, or one that quotes it. If there is none, as an
+    /// export's trailer says.
     pub(super) fn ledger(&self) -> std::io::Result<Option<Ledger>> {
-        match self {
-            Self::Directory { journal, .. } => {
-                let mut partitions: Vec<u16> = fs::read_dir(journal)?
-                    .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix('p')?.parse().ok())
-                    .collect();
-                partitions.sort_unstable();
-                for partition in partitions {
-                    let first = self.walk(PartitionId(partition)).and_then(|mut walk| walk.next(0));
-                    if let Ok(Step::Record(first)) = first
-                        && let Some(ledger) = quoted(&first)
-                    {
-                        return Ok(Some(ledger));
-                    }
-                }
-                Ok(None)
-            }
-            Self::File(path, _) => {
-                let mut walk = Walk::new(vec![path.clone()], PartitionId(0), false);
-                match walk.next(0)? {
-                    Step::Record(first) => Ok(quoted(&first)),
-                    _ => Ok(None),
-                }
+        for partition in self.partitions()? {
+            let first = self.walk(PartitionId(partition)).and_then(|mut walk| walk.next(0));
+            if let Ok(Step::Record(first)) = first
+                && let Some(ledger) = quoted(&first)
+            {
+                return Ok(Some(ledger));
             }
         }
+        Ok(self.file().and_then(Records::ledger).cloned())
     }
 }
 
@@ -123,21 +142,4 @@ fn quoted(genesis: &florin_journal::Loose) -> Option<Ledger> {
     first.0.copy_from_slice(&entry[4..]);
     let ledger = Ledger { id: genesis.ledger(), partitions: u16::from_le_bytes([entry[0], entry[1]]), genesis: first };
     ledger.check_genesis(genesis).is_ok().then_some(ledger)
-}
-
-/// Segment files of a partition by their first index; none if there is no such directory.
-fn segments(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let listing = match fs::read_dir(dir) {
-        Ok(listing) => listing,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut found = Vec::new();
-    for entry in listing {
-        let path = entry?.path();
-        let first = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".journal")?.parse::<u64>().ok());
-        found.extend(first.map(|first| (first, path)));
-    }
-    found.sort();
-    Ok(found.into_iter().map(|(_, path)| path).collect())
 }

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::exported::Records;
 use super::source::Source;
 use crate::args::OnNats;
 use crate::config;
@@ -24,5 +25,5 @@ pub(super) fn copy(on: &OnNats, file: Option<&Path>) -> Result<Source, Failure> 
         let journal = on_nats::journal(&config, client, None).await?;
         transfer::to_file(&journal, &copy, |_| 0).await
     })?;
-    Ok(Source::File(copy, Some(Arc::new(dir))))
+    Ok(Source::File(Arc::new(Records::read(&copy, Some(dir))?)))
 }

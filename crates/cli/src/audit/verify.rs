@@ -11,19 +11,23 @@ use std::thread;
 use std::time::Instant;
 
 use florin_engine::money::Asset;
-use florin_journal::{Ledger, PartitionId};
+use florin_journal::export::Span;
+use florin_journal::{Ledger, PartitionId, SignedHead};
 
+use super::alone::Alone;
 use super::anchors::{self, Anchor};
 use super::args::Verify;
 use super::books::Sums;
 use super::chain::{Chained, Links};
-use super::exported::{self, Exported};
+use super::exported::Records;
 use super::finding::{Finding, Sink};
 use super::progress::Meter;
 use super::redecide::{Decided, Judge};
 use super::report::{Balance, Partition, Report, Verdict};
 use super::scout::{self, Ahead};
+use super::segments;
 use super::source::Source;
+use super::walk::Step;
 use super::{tell, views};
 use crate::failure::Failure;
 
@@ -32,63 +36,51 @@ const BETWEEN: usize = 8;
 
 /// Runs it; exit code 0 clean, 1 findings, 2 incomplete.
 pub(super) fn run(args: &Verify) -> ExitCode {
-    match audit(args) {
-        Ok(report) => {
-            if args.json {
-                println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default());
-            } else {
-                print!("{}", report.text());
-            }
-            match report.verdict {
-                Verdict::Clean => ExitCode::SUCCESS,
-                Verdict::Findings => ExitCode::from(1),
-                Verdict::Incomplete => ExitCode::from(2),
-            }
-        }
+    let report = audit(args).unwrap_or_else(|failure| {
         // Nothing was audited, so nothing is said to be clean.
-        Err(failure) => {
-            tell(&failure);
-            ExitCode::from(2)
-        }
+        tell(&failure);
+        let mut report = Report { incomplete: vec![failure.to_string()], ..Report::default() };
+        report.conclude();
+        report
+    });
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default());
+    } else if report.source.is_some() {
+        print!("{}", report.text());
+    }
+    match report.verdict {
+        Verdict::Clean => ExitCode::SUCCESS,
+        Verdict::Findings => ExitCode::from(1),
+        Verdict::Incomplete => ExitCode::from(2),
     }
 }
 
 fn audit(args: &Verify) -> Result<Report, Failure> {
-    let begun = Instant::now();
-    let source = args.place.source()?;
     let key = args.public_key.as_deref().map(anchors::public_key).transpose()?;
     let trusted = args.trusted_head.as_deref().map(anchors::read).transpose()?.unwrap_or_default();
     anchors::check_signatures(&trusted, key.as_ref())?;
+    Ok(examine(&args.place.records()?, trusted, args.views))
+}
+
+/// Audits what there is. `views` compares them too.
+pub(super) fn examine(source: &Source, trusted: Vec<SignedHead>, views: bool) -> Report {
+    let begun = Instant::now();
     let sink = Sink::default();
-    let mut report = Report {
-        verdict: Verdict::Incomplete,
-        ledger: None,
-        anchored: false,
-        partitions: Vec::new(),
-        commands: 0,
-        accepted: 0,
-        rejected: 0,
-        events: 0,
-        accounts: 0,
-        cards: 0,
-        checkpoints: 0,
-        balances: Vec::new(),
-        views: "not compared (--views compares them)".into(),
-        findings_total: 0,
-        findings: Vec::new(),
-        incomplete: Vec::new(),
-        seconds: 0.0,
-    };
-    let part = match source.file().map(|file| exported::check(file, &sink)) {
-        Some(Exported::Part(contents)) => Some(contents),
-        Some(Exported::History) | None => None,
-    };
+    let mut report = Report { source: Some(source.word()), views_asked: views, ..Report::default() };
+    for flaw in source.file().map_or(&[][..], Records::flaws) {
+        sink.find(flaw.clone());
+    }
     match source.ledger() {
-        _ if part.is_some() => {
-            report.ledger = part.as_ref().map(|contents| contents.ledger.id.to_string());
-            report.partitions = part.iter().flat_map(exported::partitions).collect();
+        Ok(Some(ledger)) => {
+            if let Some(said) = source.file().and_then(Records::ledger).filter(|said| **said != ledger) {
+                sink.find(Finding::new("export", format!("{said:?}, by the trailer"), format!("{ledger:?}")));
+            }
+            astray(source, &ledger, &sink);
+            partitions(source, &ledger, trusted, &sink, &mut report);
+            if views {
+                report.views_rows = views::compare(source, &sink);
+            }
         }
-        Ok(Some(ledger)) => partitions(args, &source, &ledger, trusted, &sink, &mut report),
         Ok(None) => {
             let finding = Finding::new("genesis", "a genesis that says which ledger this is", "none that can be read");
             sink.find(finding.at(0, 0));
@@ -97,23 +89,24 @@ fn audit(args: &Verify) -> Result<Report, Failure> {
     }
     report.findings_total = sink.total();
     (report.findings, report.incomplete) = sink.take();
-    report.verdict = match (report.findings_total, report.incomplete.is_empty()) {
-        (0, true) => Verdict::Clean,
-        (0, false) => Verdict::Incomplete,
-        _ => Verdict::Findings,
-    };
+    report.conclude();
     report.seconds = begun.elapsed().as_secs_f64();
-    Ok(report)
+    report
 }
 
-fn partitions(
-    args: &Verify,
-    source: &Source,
-    ledger: &Ledger,
-    trusted: Vec<florin_journal::SignedHead>,
-    sink: &Sink,
-    report: &mut Report,
-) {
+/// Tells records of partitions that the ledger does not have: nobody else would look at them.
+fn astray(source: &Source, ledger: &Ledger, sink: &Sink) {
+    let astray = |id: &u16| *id >= ledger.partitions && source.bytes(PartitionId(*id)) > 0;
+    for partition in source.partitions().unwrap_or_default().into_iter().filter(astray) {
+        let first = source.walk(PartitionId(partition)).and_then(|mut walk| walk.next(0));
+        let index = if let Ok(Step::Record(record)) = &first { record.index() } else { 0 };
+        let expected = format!("records of the {} partition(s) that the ledger has", ledger.partitions);
+        let found = format!("{} bytes of partition {partition}", source.bytes(PartitionId(partition)));
+        sink.find(Finding::new("partition", expected, found).at(partition, index));
+    }
+}
+
+fn partitions(source: &Source, ledger: &Ledger, trusted: Vec<SignedHead>, sink: &Sink, report: &mut Report) {
     report.ledger = Some(ledger.id.to_string());
     // Before any record is read, so that what a running server signs meanwhile is not missed at the end.
     let live = source.live();
@@ -134,16 +127,13 @@ fn partitions(
         anchors.sort_by_key(|anchor| anchor.head.head.index);
     }
     let meter = Meter::new("looking ahead");
+    meter.expect(ledger.partitions().map(|partition| source.bytes(partition)).sum());
     let whole = Whole { source, ledger, heads: &heads, live, sink, meter: &meter };
     let ahead = whole.each(|partition| whole.look(partition));
     meter.expect(ahead.values().map(|ahead| ahead.bytes).sum());
     meter.doing("auditing");
     let nothing = Ahead::default();
     let done = whole.each(|partition| whole.partition(partition, ahead.get(&partition).unwrap_or(&nothing)));
-    if args.views {
-        meter.doing("rebuilding the views");
-        report.views = views::compare(source, sink);
-    }
     meter.finish();
     summarise(report, ledger, done);
 }
@@ -179,7 +169,13 @@ impl Whole<'_> {
     }
 
     fn look(&self, partition: u16) -> Ahead {
-        let ahead = self.source.walk(PartitionId(partition)).and_then(scout::look).unwrap_or_else(|error| {
+        if let Some(journal) = self.source.journal()
+            && let Err(error) = segments::check(journal, PartitionId(partition), self.sink)
+        {
+            self.sink.gap(format!("the segments of partition {partition} cannot be read: {error}"));
+        }
+        let look = |walk| scout::look(walk, self.meter);
+        let ahead = self.source.walk(PartitionId(partition)).and_then(look).unwrap_or_else(|error| {
             self.sink.gap(format!("partition {partition} cannot be read: {error}"));
             Ahead::default()
         });
@@ -191,26 +187,37 @@ impl Whole<'_> {
 
     fn partition(&self, partition: u16, ahead: &Ahead) -> (Chained, Decided) {
         let id = PartitionId(partition);
+        let span = self.source.file().and_then(|records| records.span(id));
+        let later = span.filter(|span| span.from > 0);
+        if let Some(Span { from, .. }) = later {
+            self.sink.gap(format!(
+                "partition {partition} begins at record {from}: its decisions were not made again, as the state before is \
+                 not known; audit it behind what comes before it"
+            ));
+        }
         let links = Links {
             ledger: self.ledger,
             partition: id,
             anchors: self.heads.get(&partition).map_or(&[], Vec::as_slice),
+            span,
             live: self.live,
             sink: self.sink,
             meter: self.meter,
         };
-        let judge = Judge::new(self.ledger, id, &ahead.named, self.sink);
         let (out, records) = sync_channel(BETWEEN);
         thread::scope(|scope| {
             let reading = scope.spawn(|| links.follow(self.source.walk(id), out));
-            let decided = judge.hear(&records);
+            let decided = match later {
+                Some(_) => Alone::new(id, self.sink).hear(&records),
+                None => Judge::new(self.ledger, id, &ahead.named, self.sink).hear(&records),
+            };
             // A reader with nobody to hand to goes on to the end of the chain.
             drop(records);
             let chained = reading.join().unwrap_or_else(|_| {
                 self.sink.gap(format!("partition {partition}: the reader failed"));
                 Chained::default()
             });
-            if !chained.whole {
+            if !chained.whole && later.is_none() {
                 self.sink.gap(format!(
                     "partition {partition}: what follows its first break is not decided again, as the state is not known"
                 ));
@@ -224,8 +231,10 @@ fn summarise(report: &mut Report, ledger: &Ledger, done: BTreeMap<u16, (Chained,
     let mut sums: BTreeMap<Asset, Sums> = BTreeMap::new();
     report.anchored = done.len() == usize::from(ledger.partitions);
     for (partition, (chained, decided)) in done {
-        report.anchored &= chained.trusted > 0;
-        report.commands += decided.entries;
+        report.anchored &= chained.trusted.is_some() && chained.behind.records == 0;
+        report.unanchored_records += chained.behind.records;
+        report.unanchored_commands += chained.behind.commands;
+        report.commands += decided.again;
         report.accepted += decided.accepted;
         report.rejected += decided.rejected;
         report.events += decided.events;
@@ -246,10 +255,14 @@ fn summarise(report: &mut Report, ledger: &Ledger, done: BTreeMap<u16, (Chained,
             head_hash: chained.head.map(|head| head.hash.to_string()),
             head_time_ms: chained.head.map(|head| head.time_ms),
             anchor: match (chained.trusted, chained.published) {
-                (1.., _) => "trusted-head",
-                (0, 1..) => "published-head",
-                (0, 0) => "unanchored",
+                (Some(_), _) => "trusted-head",
+                (None, Some(_)) => "published-head",
+                (None, None) => "unanchored",
             },
+            anchored_index: chained.trusted.map(|head| head.index),
+            anchored_time_ms: chained.trusted.map(|head| head.time_ms),
+            unanchored_records: chained.behind.records,
+            unanchored_commands: chained.behind.commands,
         });
     }
     report.balances = sums

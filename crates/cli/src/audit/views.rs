@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
+use std::sync::Arc;
 
 use florin_journal::embedded::Embedded;
 use florin_projector::{Options, Projector, Views};
@@ -12,6 +13,7 @@ use florin_projector::{Options, Projector, Views};
 use super::finding::{Finding, Sink};
 use super::source::Source;
 use crate::data::patiently;
+use crate::progress::Meter;
 use crate::serve;
 
 /// The store and the tree of rows, within the views' directory.
@@ -20,15 +22,9 @@ const TREE: &str = "views";
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Compares; returns what was done, in words.
-pub(super) fn compare(source: &Source, sink: &Sink) -> String {
-    match attempt(source, sink) {
-        Ok(rows) => format!("{rows} rows compared with views built anew from the journal"),
-        Err(error) => {
-            sink.gap(format!("the views: {}", chain(&*error)));
-            "not compared".into()
-        }
-    }
+/// Compares; returns how many rows were, unless it could not be done.
+pub(super) fn compare(source: &Source, sink: &Sink) -> Option<u64> {
+    attempt(source, sink).map_err(|error| sink.gap(format!("the views: {}", chain(&*error)))).ok()
 }
 
 fn attempt(source: &Source, sink: &Sink) -> Result<u64, Error> {
@@ -44,8 +40,8 @@ fn attempt(source: &Source, sink: &Sink) -> Result<u64, Error> {
     copy_locked(&dir, &kept)?;
     let journal = Embedded::open_read_only(journal)?;
     let rebuilt = serve::runtime().map_err(|failure| failure.to_string())?.block_on(async {
-        let rebuilt = catch_up(&journal, &kept).await?;
-        catch_up(&journal, &anew).await?;
+        let rebuilt = catch_up(&journal, &kept, "bringing the views up").await?;
+        catch_up(&journal, &anew, "rebuilding the views").await?;
         Ok::<_, Error>(rebuilt)
     })?;
     if let Some(why) = rebuilt {
@@ -56,9 +52,19 @@ fn attempt(source: &Source, sink: &Sink) -> Result<u64, Error> {
 }
 
 /// Brings views up to the journal's end; says why they had to be thrown away, if so.
-async fn catch_up(journal: &Embedded, dir: &Path) -> Result<Option<florin_projector::Rebuild>, Error> {
+async fn catch_up(
+    journal: &Embedded,
+    dir: &Path,
+    doing: &'static str,
+) -> Result<Option<florin_projector::Rebuild>, Error> {
     let (views, rebuilt) = Views::open(dir, journal, Options::default()).await?;
-    Projector::new(journal.clone(), views).catch_up().await?;
+    let meter = Arc::new(Meter::new(doing));
+    let told = Arc::clone(&meter);
+    let projector = Projector::new(journal.clone(), views)
+        .on_progress(move |progress| told.tell(progress.partition, progress.applied, progress.records));
+    let caught_up = projector.catch_up().await;
+    meter.finish();
+    caught_up?;
     Ok(rebuilt)
 }
 

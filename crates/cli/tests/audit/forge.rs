@@ -98,6 +98,15 @@ pub(crate) fn seal(world: &World, partition: u16, pieces: &[Piece], entries: &[V
     world.publish(&(lines.join("\n") + "\n"));
 }
 
+/// Changes the bytes of one entry, and seals everything again without deciding anything.
+pub(crate) fn rewrite(world: &World, partition: u16, position: Position, change: impl Fn(&mut Vec<u8>)) {
+    let pieces = pieces(world, partition);
+    let mut entries: Vec<Vec<Vec<u8>>> = pieces.iter().map(Piece::entries).collect();
+    let record = usize::try_from(position.index()).unwrap();
+    change(&mut entries[record][position.entry() as usize]);
+    seal(world, partition, &pieces, &entries);
+}
+
 /// What a forger makes of an entry.
 pub(crate) enum Forged {
     /// As decided under the state so far, with the command as it is.

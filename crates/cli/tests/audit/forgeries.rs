@@ -8,7 +8,7 @@ use florin_engine::ids::Position;
 use florin_engine::money::{Asset, Factor, Minor};
 use florin_engine::reject::Reason;
 
-use crate::forge::{Forged, find, forge, has, pieces, seal};
+use crate::forge::{Forged, find, forge, has, pieces, rewrite};
 use crate::world::World;
 
 /// Forges the entry at one position, and lets the rest follow honestly.
@@ -194,15 +194,6 @@ fn a_policy_that_was_not_in_force_is_found() {
         Forged::Honest(entry.admitted)
     });
     only(&world, "policy", 1, place);
-}
-
-/// Changes the bytes of one entry, and seals everything again without deciding anything.
-fn rewrite(world: &World, partition: u16, position: Position, change: impl Fn(&mut Vec<u8>)) {
-    let pieces = pieces(world, partition);
-    let mut entries: Vec<Vec<Vec<u8>>> = pieces.iter().map(crate::forge::Piece::entries).collect();
-    let record = usize::try_from(position.index()).unwrap();
-    change(&mut entries[record][position.entry() as usize]);
-    seal(world, partition, &pieces, &entries);
 }
 
 #[test]

@@ -94,7 +94,23 @@ async fn an_export_answers_for_every_byte_and_from_any_position() {
     }
     for length in (0..sound.len()).step_by(7) {
         fs::write(&file, &sound[..length]).expect("a write");
-        assert!(matches!(read(&file), Err(export::Error::Unfinished)), "{length} bytes");
+        let cut = read(&file);
+        assert!(matches!(cut, Err(export::Error::Unfinished | export::Error::Trailer(_))), "{length} bytes: {cut:?}");
+    }
+    // So is one with any byte of its trailer changed, and one whose records and trailer do not meet.
+    export_to(&journal, &file, 0).await;
+    let sound = fs::read(&file).expect("a file");
+    let end = sound.windows(TRAILER.len()).position(|bytes| bytes == TRAILER).expect("a trailer");
+    for at in end..sound.len() {
+        let mut changed = sound.clone();
+        changed[at] ^= 1;
+        fs::write(&file, &changed).expect("a write");
+        assert!(read(&file).is_err(), "byte {at}, the trailer begins at {end}");
+    }
+    for between in [&sound[..end - 1], &[&sound[..end], &[0]].concat()] {
+        fs::write(&file, [between, &sound[end..]].concat()).expect("a write");
+        let moved = read(&file);
+        assert!(matches!(moved, Err(export::Error::Length { .. })), "{moved:?}");
     }
 }
 
