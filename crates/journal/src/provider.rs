@@ -51,9 +51,9 @@ pub trait Writer: Send + 'static {
     /// Index that the next submitted record will get.
     fn next_index(&self) -> u64;
 
-    /// Hands a batch over and returns its index. Hashing, writing and syncing happen elsewhere, or, of a small batch with nothing
-    /// before it, here. Waits only while [`IN_FLIGHT_MAX`](crate::IN_FLIGHT_MAX) records are not yet durable. Take acknowledgements
-    /// as they come: those not taken are kept.
+    /// Hands a batch over and returns its index. Hashing, writing and syncing happen elsewhere. Waits only while
+    /// [`IN_FLIGHT_MAX`](crate::IN_FLIGHT_MAX) records are not yet durable. Take acknowledgements as they come:
+    /// those not taken are kept.
     fn submit(&mut self, batch: Batch) -> impl Future<Output = Result<u64, Error>> + Send;
 
     /// Next acknowledgement, in order, one per submitted record; waits for one. Cancel-safe.

@@ -5,6 +5,7 @@ use std::{
     fmt, fs,
     path::{Path, PathBuf},
     sync::{Arc, RwLock, atomic::AtomicBool},
+    time::Duration,
 };
 
 use florin_journal::{Hash, PartitionId, Provider};
@@ -26,13 +27,15 @@ pub struct Options {
     /// Rows at which a batch is written [512]; the rows of one entry always go together. Writers of the store stop its readers, so keep it to a few
     /// hundred.
     pub batch_rows_max: usize,
+    /// How far apart records are applied while nobody waits for them and they come one after the other [5 ms].
+    pub gather: Duration,
     /// Whether it is noted what companies are to be told by webhooks [yes].
     pub due: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, batch_rows_max: 512, due: true }
+        Self { cache_bytes: 64 << 20, batch_rows_max: 512, gather: Duration::from_millis(5), due: true }
     }
 }
 
@@ -231,6 +234,7 @@ impl Store {
             db: self.db,
             meta,
             batch_rows_max: options.batch_rows_max.max(1),
+            gather: options.gather,
             due: options.due,
             due_keep: RwLock::default(),
             partitions: (0..meta.partitions).map(|_| Followed::new()).collect(),

@@ -19,8 +19,6 @@ use crate::{Error, Views, applier::Applier, fold::Fold};
 
 /// How often the journal's end is looked up, for the lag.
 const HEAD_EVERY: Duration = Duration::from_millis(250);
-/// How far apart records are applied while nobody waits for them.
-const GATHER: Duration = Duration::from_millis(5);
 /// Bytes of records applied together at most; what has so much to apply is behind, and gathers no longer.
 const GATHER_BYTES_MAX: usize = 1 << 20;
 
@@ -147,7 +145,7 @@ impl<P: Provider> Projector<P> {
                 bytes += record.bytes().len();
                 records.push(record);
             }
-            not_before = if bytes < GATHER_BYTES_MAX { begun + GATHER } else { begun };
+            not_before = if bytes < GATHER_BYTES_MAX { begun + self.views.0.gather } else { begun };
             self.views.publish_end(partition, records[records.len() - 1].index());
             applier.apply(records).await?;
             if catching_up {

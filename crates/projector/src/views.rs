@@ -53,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) db: sled::Db,
     pub(crate) meta: checkpoint::Meta,
     pub(crate) batch_rows_max: usize,
+    pub(crate) gather: Duration,
     /// Whether it is noted what is due to companies.
     pub(crate) due: bool,
     /// Which due rows of each partition are kept.

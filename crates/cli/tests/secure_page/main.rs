@@ -152,7 +152,7 @@ const CONTRASTS: &str = "
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_hides_itself_and_a_link_ends_with_its_time() {
     let world =
-        World::start(&[("FLORIN_SECURE_PAGE_TOKEN_SECONDS", "5"), ("FLORIN_SECURE_PAGE_SHOWN_SECONDS", "3")]).await;
+        World::start(&[("FLORIN_SECURE_PAGE_TOKEN_SECONDS", "15"), ("FLORIN_SECURE_PAGE_SHOWN_SECONDS", "3")]).await;
     let browser = Browser::start().await;
     let late = world.link("de").await;
     let since = Instant::now();
@@ -167,7 +167,7 @@ async fn it_hides_itself_and_a_link_ends_with_its_time() {
     assert!(text.contains("Details hidden") && !text.contains(&grouped(&number)), "{text}");
     browser.end().await;
     // A link that nobody used in its time is worth nothing afterwards
-    tokio::time::sleep(Duration::from_millis(5_500).saturating_sub(since.elapsed())).await;
+    tokio::time::sleep(Duration::from_millis(15_500).saturating_sub(since.elapsed())).await;
     let answer = world.load(&late, &[FRAME]).await;
     assert_eq!(answer.status(), 410);
     let page = answer.text().await.unwrap();

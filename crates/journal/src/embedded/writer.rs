@@ -1,11 +1,7 @@
 //! The writer, and the committer thread that seals, writes and syncs for it.
 //!
 //! Group commit: whatever was submitted while the last sync ran is written and synced together. There is no timer.
-//!
-//! A small record with nothing before it is written by the caller itself: handing it to a thread and being woken by it costs
-//! more than what else could be done meanwhile.
 
-use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -17,23 +13,15 @@ use super::partition::Partition;
 use crate::fate::Fate;
 use crate::{Batch, Error, Head, IN_FLIGHT_MAX, SignedHead, Writer};
 
-/// Most bytes of entries that the caller writes itself. Hashing them takes some hundredth of the time of their sync.
-const OWN_HAND_BYTES_MAX: usize = 16 << 10;
-
 /// Writer of the embedded provider. Dropping it waits until what was submitted is written.
 pub struct EmbeddedWriter {
     shared: Arc<Shared>,
     partition: Arc<Partition>,
-    nonce: [u8; 16],
     head: Head,
     next_index: u64,
     time_ms: u64,
     work: Option<Sender<Batch>>,
     acks: mpsc::UnboundedReceiver<Result<Head, Error>>,
-    /// Records with the committer that no acknowledgement was taken of.
-    with_committer: usize,
-    /// Acknowledgements of records that the caller wrote itself; they go before the committer's.
-    own: VecDeque<Result<Head, Error>>,
     in_flight: Arc<Semaphore>,
     fate: Arc<OnceLock<Fate>>,
     committer: Option<JoinHandle<()>>,
@@ -63,49 +51,15 @@ impl EmbeddedWriter {
         Ok(Self {
             shared,
             partition,
-            nonce,
             head,
             next_index: head.index + 1,
             time_ms: head.time_ms,
             work: Some(work),
             acks,
-            with_committer: 0,
-            own: VecDeque::new(),
             in_flight,
             fate,
             committer: Some(committer),
         })
-    }
-
-    /// Writes and syncs a batch here and now.
-    fn write(&mut self, batch: Batch) -> Result<(), Error> {
-        if self.fate.get().is_some() {
-            return Err(self.finished());
-        }
-        match self.partition.commit(self.nonce, vec![batch]) {
-            Ok(heads) => self.own.extend(heads.into_iter().map(Ok)),
-            Err(error) => {
-                let _ = self.fate.set(Fate::of(&error));
-                // The end of the committer, too: nothing can be submitted any more.
-                self.work = None;
-                self.in_flight.close();
-                self.own.push_back(Err(error));
-            }
-        }
-        Ok(())
-    }
-
-    /// Hands a batch to the committer; waits while it has as many as it may have.
-    async fn hand_over(&mut self, batch: Batch) -> Result<(), Error> {
-        let permit = self.in_flight.acquire().await.map_err(|_| self.finished())?;
-        let sent = self.work.as_ref().is_some_and(|work| work.send(batch).is_ok());
-        if !sent {
-            return Err(self.finished());
-        }
-        // The committer gives the permit back when the record is durable.
-        permit.forget();
-        self.with_committer += 1;
-        Ok(())
     }
 
     fn finished(&self) -> Error {
@@ -129,28 +83,28 @@ impl Writer for EmbeddedWriter {
         if batch.first_time_ms < self.time_ms {
             return Err(Error::TimeBack { last: self.time_ms, found: batch.first_time_ms });
         }
+        let permit = self.in_flight.acquire().await.map_err(|_| self.finished())?;
         let time_ms = batch.last_time_ms;
-        if self.with_committer == 0 && batch.bytes() <= OWN_HAND_BYTES_MAX {
-            self.write(batch)?;
-        } else {
-            self.hand_over(batch).await?;
+        let sent = self.work.as_ref().is_some_and(|work| work.send(batch).is_ok());
+        if !sent {
+            return Err(self.finished());
         }
+        // The committer gives the permit back when the record is durable.
+        permit.forget();
         self.time_ms = time_ms;
         self.next_index += 1;
         Ok(self.next_index - 1)
     }
 
     async fn acked(&mut self) -> Result<Head, Error> {
-        let acked = match self.own.pop_front() {
-            Some(acked) => acked,
-            None => {
-                let acked = self.acks.recv().await.ok_or_else(|| self.finished())?;
-                self.with_committer = self.with_committer.saturating_sub(1);
-                acked
+        match self.acks.recv().await {
+            Some(Ok(head)) => {
+                self.head = head;
+                Ok(head)
             }
-        };
-        self.head = acked?;
-        Ok(self.head)
+            Some(Err(error)) => Err(error),
+            None => Err(self.finished()),
+        }
     }
 
     async fn sign_head(&mut self) -> Result<SignedHead, Error> {

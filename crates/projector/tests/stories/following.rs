@@ -349,3 +349,34 @@ fn with_rows(world: &World, change: impl FnOnce(&sled::Tree)) {
     change(&db.open_tree("views").expect("the tree"));
     db.flush().expect("on disk");
 }
+
+#[tokio::test]
+async fn who_waits_for_a_write_does_not_wait_for_others_to_come() {
+    // Given views that bring records together for as long as nobody waits for one,
+    let mut world = World::new(1).await;
+    let user = world.user(1).await;
+    let card = world.card(user, 1).await;
+    let options = Options { gather: Duration::from_hours(1), ..Options::default() };
+    let (views, _) = Views::open(&world.views_dir(), &world.journal, options).await.expect("views");
+    let (stop, stopped) = oneshot::channel::<()>();
+    let projector = Projector::new(world.journal.clone(), views.clone());
+    let following = tokio::spawn(projector.run(async move {
+        let _ = stopped.await;
+    }));
+    // and that are following,
+    let first = world.happen(user, Class::User, &[topped_up(card, 1).into()]).await;
+    views.wait(0, first, SOON).await.expect("what is there at the start");
+    for amount in [2, 3] {
+        // when records come one after the other,
+        world.happen(user, Class::User, &[topped_up(card, amount).into()]).await;
+        let last = world.happen(user, Class::User, &[topped_up(card, amount).into()]).await;
+        // then who waits for one has it, and what came before,
+        views.wait(0, last, SOON).await.expect("one's own write");
+        assert_eq!(views.lag(0), 0);
+    }
+    // and the end does not wait either.
+    let last = world.happen(user, Class::User, &[topped_up(card, 4).into()]).await;
+    stop.send(()).expect("a follower");
+    tokio::time::timeout(SOON, following).await.expect("an end").expect("no panic").expect("sound views");
+    assert!(views.position(0) <= last);
+}
