@@ -159,9 +159,11 @@ end() {
     kill -KILL "$pid" 2>/dev/null || true
   done
 }
+nap=
 stop() {
   trap '' INT TERM
   trap - EXIT
+  [ -z "$nap" ] || kill "$nap" 2>/dev/null || true
   touch "$dir/stopping"
   echo "stopping" >&2
   end gateway-1 gateway-2
@@ -226,4 +228,7 @@ Logs: $dir/logs. Kill what you like: kill -9 \$(cat $dir/pids/processor-1.pid)
 ready
 TEXT
 # Until told to stop.
-while :; do sleep 3600 & wait $! || true; done
+while :; do
+  sleep 3600 & nap=$!
+  wait "$nap" || true
+done
