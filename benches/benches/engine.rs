@@ -1,20 +1,14 @@
 //! The engine alone, one core: decide and evolve a top-up over 10,000 users (budgets.md P8), write its entry, and decide
-//! and evolve one command of each kind.
+//! and evolve one command of each kind that there is.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use florin_benches::top_ups;
+use florin_benches::{kinds::KINDS, top_ups};
 use florin_engine::{
     codec,
-    command::{
-        Admitted, Authorize, ChangeLimits, ChangeStatus, Class, Clear, Command, Deposit, Envelope, Increment, Merchant,
-        Outcome, RecordReveal, Reverse, Settle, TopUp, Unload,
-    },
+    command::{Admitted, Envelope},
     decide::{Decision, decide},
     evolve::evolve,
-    ids::{AuthorizationId, CardId, Position, request_id},
-    limits::LimitsUpdate,
-    money::{Asset, Minor, Sealed},
-    terms::{Change, RevealKind},
+    ids::Position,
 };
 
 const USERS: u32 = 10_000;
@@ -61,100 +55,14 @@ fn engine(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A kind of command: what comes before it, and the command itself.
-type Kind = (&'static str, fn(CardId) -> Vec<(Class, Command)>, fn(CardId) -> (Class, Command));
-
-fn authorize(card: CardId) -> Command {
-    let authorization = AuthorizationId(card.0);
-    let (amount, currency) = (Minor(1_000), Asset::USD);
-    let merchant = Merchant::default();
-    Authorize { card, authorization, amount, currency, merchant, card_present: true, pin_entered: true }.into()
-}
-
-fn freeze(card: CardId) -> Command {
-    ChangeStatus { card, change: Change::Freeze, reason: Sealed::NONE }.into()
-}
-
-fn limit(card: CardId) -> Command {
-    let update = LimitsUpdate { daily: Some(Some(Minor(50_000))), ..LimitsUpdate::default() };
-    ChangeLimits { card, update }.into()
-}
-
-fn settled(card: CardId) -> Command {
-    Settle { card, request: request_id(card, 2), outcome: Outcome::Done }.into()
-}
-
-const KINDS: [Kind; 12] = [
-    ("top-up", |_| vec![], |card| (Class::User, TopUp { card, amount: Minor(1_000) }.into())),
-    ("unload", |_| vec![], |card| (Class::User, Unload { card, amount: Minor(1_000) }.into())),
-    (
-        "deposit",
-        |_| vec![],
-        |_| (Class::Ops, Deposit { asset: Asset::USD, amount: Minor(1_000), reference: Sealed::NONE }.into()),
-    ),
-    ("authorize", |_| vec![], |card| (Class::Network, authorize(card))),
-    (
-        "increment",
-        |card| vec![(Class::Network, authorize(card))],
-        |card| (Class::Network, Increment { card, authorization: AuthorizationId(card.0), amount: Minor(100) }.into()),
-    ),
-    (
-        "clear",
-        |card| vec![(Class::Network, authorize(card))],
-        |card| {
-            (Class::Network, Clear { card, authorization: AuthorizationId(card.0), amount: None, last: true }.into())
-        },
-    ),
-    (
-        "reverse",
-        |card| vec![(Class::Network, authorize(card))],
-        |card| (Class::Network, Reverse { card, authorization: AuthorizationId(card.0), amount: None }.into()),
-    ),
-    ("freeze", |_| vec![], |card| (Class::User, freeze(card))),
-    ("settle a freeze", |card| vec![(Class::User, freeze(card))], |card| (Class::Settlement, settled(card))),
-    ("change limits", |_| vec![], |card| (Class::User, limit(card))),
-    ("settle limits", |card| vec![(Class::User, limit(card))], |card| (Class::Settlement, settled(card))),
-    (
-        "record a reveal",
-        |_| vec![],
-        |card| (Class::User, RecordReveal { card, kind: RevealKind::Cvv, address: Sealed::NONE }.into()),
-    ),
-];
-
 fn kinds(criterion: &mut Criterion) {
     const EACH: u32 = 2_000;
-    let empty = top_ups::partition(EACH);
     let mut group = criterion.benchmark_group("decide and evolve");
     group.sample_size(20).throughput(Throughput::Elements(u64::from(EACH)));
-    for (name, before, kind) in KINDS {
-        let mut state = empty.clone();
-        let mut number = 0;
-        let mut next = |user, (class, command)| {
-            number += 1;
-            admitted(top_ups::of_user(user, class, number, command))
-        };
-        let mut events = Vec::new();
-        for user in 0..EACH {
-            for command in before(top_ups::card(user)) {
-                let admitted = next(user, command);
-                assert_eq!(decide(&state, &admitted, &mut events), Decision::Accepted, "before {name}");
-                evolve(&mut state, Position::new(1, user), &admitted, Ok(&events));
-            }
-        }
-        let commands: Vec<Admitted> = (0..EACH).map(|user| next(user, kind(top_ups::card(user)))).collect();
-        group.bench_function(name, |bencher| {
-            bencher.iter_batched(
-                || state.clone(),
-                |mut state| {
-                    let mut events = Vec::new();
-                    for (n, admitted) in (0..).zip(&commands) {
-                        assert_eq!(decide(&state, admitted, &mut events), Decision::Accepted, "{name}");
-                        evolve(&mut state, Position::new(2, n), admitted, Ok(&events));
-                    }
-                    state
-                },
-                BatchSize::LargeInput,
-            );
+    for kind in &KINDS {
+        let (state, commands) = kind.prepared(EACH);
+        group.bench_function(kind.name, |bencher| {
+            bencher.iter_batched(|| state.clone(), |state| kind.run(state, &commands), BatchSize::LargeInput);
         });
     }
     group.finish();

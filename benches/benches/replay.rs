@@ -1,5 +1,8 @@
-//! Reading history again: decoding entries, folding them (budgets.md P9, replay), deciding them again and comparing (P9,
-//! audit without its views), and snapshots of the state (P11).
+//! Reading history again: decoding entries, folding them (budgets.md P9, replay), verifying records and deciding their entries
+//! again, and snapshots of the state (P11).
+//!
+//! Deciding again is a part of an audit and not all of it: `florin audit verify` also links records and range roots, keeps
+//! the books, compares accounts and checkpoints. What all of that takes, `florin bench --audit` tells.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use florin_benches::{ledger::Ledger, top_ups};
@@ -40,8 +43,8 @@ fn history() -> (State, Vec<Record>, florin_journal::LedgerId) {
     })
 }
 
-/// What an audit does with a record: everything is computed again and compared.
-fn audit(state: &mut State, record: &Record) {
+/// Verifies a record, decides its entries again and compares them byte by byte.
+fn redecide(state: &mut State, record: &Record) {
     verify_record(record.bytes()).expect("a sound record");
     let mut events = Vec::new();
     let mut again = Vec::new();
@@ -86,7 +89,7 @@ fn replay(criterion: &mut Criterion) {
     apply("fold an entry", |state, record| {
         fold(state, record).expect("a sound record");
     });
-    apply("audit an entry", audit);
+    apply("verify, decide again and compare an entry", redecide);
     group.finish();
 
     let header = snapshot::Header {

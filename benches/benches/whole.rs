@@ -1,4 +1,5 @@
-//! The parts together: a durable batch from end to end (budgets.md P1), views that follow (P10), one HTTP round trip (P5, P7).
+//! The parts together: a durable batch from end to end (budgets.md P1), views that follow (P10), one HTTP request (P5, P7) in
+//! process and as a round trip over a kept connection.
 //!
 //! What many clients reach at once, and the latencies, are `florin bench`'s to tell.
 
@@ -9,9 +10,10 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use florin_benches::{ledger::Ledger, top_ups};
+use florin_benches::{ledger::Ledger, loopback::Connection, top_ups};
 use florin_engine::{ids::AccountId, money::Sealed};
 use florin_gateway::http::keys::ApiKey;
+use florin_gateway::http::serve;
 use florin_gateway::{Gateway, Ports, Settings, public_router};
 use florin_issuer::sandbox::{self, Sandbox};
 use florin_projector::{Projector, Views};
@@ -74,7 +76,8 @@ fn views(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The gateway's router, asked in process: everything of a request but the socket.
+/// The gateway's router, asked in process: everything of a request but the socket; then the same over loopback, with the
+/// server that Florin serves with.
 fn http(criterion: &mut Criterion) {
     let runtime = runtime();
     let ledger = runtime.block_on(Ledger::with(1));
@@ -124,6 +127,22 @@ fn http(criterion: &mut Criterion) {
             ask(request.body(Body::empty()).expect("a request"));
         });
     });
+    let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).expect("loopback");
+    let address = listener.local_addr().expect("an address");
+    let serving = runtime.spawn(serve::serve(listener, router.clone(), Duration::ZERO, std::future::pending()));
+    let mut connection = Connection::open(address);
+    let head = format!("host: bench\r\nauthorization: Bearer {KEY}\r\n");
+    let body = r#"{"amount": 10.00}"#;
+    let length = body.len();
+    let top_up = format!(
+        "POST {path} HTTP/1.1\r\n{head}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    let list = format!("GET /api/dashboard/users/ada/cards HTTP/1.1\r\n{head}\r\n");
+    for (name, request) in [("a durable top-up, round trip", top_up), ("a list of cards, round trip", list)] {
+        group.bench_function(name, |bencher| bencher.iter(|| assert_eq!(connection.ask(request.as_bytes()), 200)));
+    }
+    drop(connection);
+    serving.abort();
     group.finish();
 }
 

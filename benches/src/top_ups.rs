@@ -124,15 +124,24 @@ pub fn user_of(account: AccountId, profile: Sealed) -> [Envelope; 4] {
 
 /// The command that adopts [`policy`].
 pub fn adopt() -> Envelope {
-    let adopt = AdoptPolicy { version: 1, effective_at_ms: 0, policy: Box::new(policy()) };
+    adopt_it(policy())
+}
+
+fn adopt_it(policy: Policy) -> Envelope {
+    let adopt = AdoptPolicy { version: 1, effective_at_ms: 0, policy: Box::new(policy) };
     envelope(AccountId::of_partition(0), Class::Ops, Key([0xEE; 16]), adopt.into())
 }
 
 /// A partition with `users` users.
 pub fn partition(users: u32) -> State {
+    partition_under(policy(), users)
+}
+
+/// The same under another policy that has everything of [`policy`].
+pub fn partition_under(policy: Policy, users: u32) -> State {
     let mut state = State::new(0, 1);
     let mut events = Vec::new();
-    let everything = std::iter::once(adopt()).chain((0..users).flat_map(user));
+    let everything = std::iter::once(adopt_it(policy)).chain((0..users).flat_map(user));
     for (n, envelope) in everything.enumerate() {
         let policy = state.policy_version_at(START_MS);
         let admitted = florin_engine::command::Admitted { time_ms: START_MS, policy, envelope };

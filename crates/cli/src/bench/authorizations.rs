@@ -185,7 +185,7 @@ impl Sender {
              \"amount\":1.00,\"merchant\":\"{MERCHANT}\",\"mcc\":5411,\"country\":\"GB\",\"card_present\":true,\
              \"pin_entered\":true}}",
             humantime::format_rfc3339_millis(now),
-            self.script.cardholder(n).card,
+            self.script.cardholder(n).1,
         );
         let signature = self.issuer.sign("POST", &path, timestamp, body.as_bytes());
         let request = format!(
@@ -198,7 +198,7 @@ impl Sender {
 }
 
 /// When the `n`-th of so many a second is due, after the first.
-fn after(n: u64, per_second: u32) -> Duration {
+pub(super) fn after(n: u64, per_second: u32) -> Duration {
     let rate = u64::from(per_second.max(1));
     Duration::from_secs(n / rate) + Duration::from_secs(n % rate) / per_second.max(1)
 }

@@ -1,9 +1,12 @@
 //! What a run loads: a ledger of its own, on segment files or on NATS, its processors, and views that follow.
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use florin_engine::ids::Position;
+use florin_issuer::sandbox::Sandbox;
 use florin_journal::{Provider, SigningKey, embedded::Embedded};
 use florin_processor::{Handle, Options, Processor, Running};
 use florin_projector::{Projector, Views};
@@ -12,14 +15,18 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::args::Bench;
-use super::script::{COMMANDS_PER_USER, Script, User};
+use super::people;
+use super::script::Script;
+use super::settling;
 use crate::causes;
 use crate::failure::{Exit, Failure};
 
 /// Users made by one batch.
 const USERS_PER_BATCH: usize = 2_000;
-/// Bounds the wait for views that follow a whole run.
-const DRAIN_MAX: Duration = Duration::from_hours(4);
+/// Bounds the wait for views and settlement that follow a whole run.
+pub(super) const DRAIN_MAX: Duration = Duration::from_hours(4);
+/// How often a bar moves meanwhile.
+const BAR_EVERY: Duration = Duration::from_millis(200);
 
 /// Everything that runs.
 pub(super) struct Bed<P> {
@@ -70,31 +77,58 @@ impl<P: Provider> Bed<P> {
         Ok(Self { journal, handle, processor, views, projector, stop })
     }
 
-    /// Makes the policy and everybody.
-    pub(super) async fn set_up(&self, script: &Script, bar: &ProgressBar) -> Result<(), Failure> {
+    /// Makes the policy and everybody; their cards by the issuer, if it is to know them.
+    pub(super) async fn set_up(
+        &self,
+        script: &Script,
+        issuer: Option<&Arc<Sandbox>>,
+        bar: &ProgressBar,
+    ) -> Result<(), Failure> {
         for (partition, users) in (0_u16..).zip(&script.users) {
             self.handle.submit(script.adopt(partition)).await.map_err(refused)?;
             for users in users.chunks(USERS_PER_BATCH) {
-                let made = users.iter().map(|user: &User| script.user(user)).collect::<Result<Vec<_>, _>>()?;
+                let cards = match issuer {
+                    Some(issuer) => settling::issue(issuer, users, script.cards).await?,
+                    None => HashMap::new(),
+                };
+                let card = |card| cards.get(&card).cloned().unwrap_or_else(people::unmade);
+                let made = users.iter().map(|user| script.user(user, card)).collect::<Result<Vec<_>, _>>()?;
                 let envelopes = made.into_iter().flatten().collect();
                 let replies = self.handle.submit_batch(partition, envelopes).await.map_err(refused)?;
                 replies.iter().try_for_each(super::load::accepted)?;
-                bar.inc(users.len() as u64 * COMMANDS_PER_USER);
+                bar.inc(users.len() as u64 * script.commands_per_user());
             }
         }
         Ok(())
     }
 
-    /// Waits until the views show all that is durable.
-    pub(super) async fn drain(&self) -> Result<(), Failure> {
+    /// Waits until the views show all that is durable now.
+    pub(super) async fn drain(&self, bar: &ProgressBar) -> Result<(), Failure> {
         let Some(views) = &self.views else { return Ok(()) };
+        let mut ends = Vec::new();
         for partition in self.journal.ledger().partitions() {
             let failed = |error| causes::journal("read the end of the journal", error);
             let head = self.journal.head(partition).await.map_err(failed)?;
             let last = self.journal.read(partition, head.index).await.map_err(failed)?;
             let entry = u32::try_from(last.len().saturating_sub(1)).unwrap_or(u32::MAX);
-            let late = |late| Failure::new(Exit::Stopped, "the views do not come up").because(late);
-            views.wait(partition.0, Position::new(head.index, entry), DRAIN_MAX).await.map_err(late)?;
+            ends.push((partition.0, Position::new(head.index, entry)));
+        }
+        let records =
+            |(partition, end): &(u16, Position)| end.index().saturating_sub(views.position(*partition).index());
+        let behind = || ends.iter().map(records).sum::<u64>();
+        let all = behind();
+        bar.set_length(all);
+        let mut tick = tokio::time::interval(BAR_EVERY);
+        for (partition, end) in &ends {
+            let shown = views.wait(*partition, *end, DRAIN_MAX);
+            tokio::pin!(shown);
+            let shown = loop {
+                tokio::select! {
+                    shown = &mut shown => break shown,
+                    _ = tick.tick() => bar.set_position(all.saturating_sub(behind())),
+                }
+            };
+            shown.map_err(|late| Failure::new(Exit::Stopped, "the views do not come up").because(late))?;
         }
         Ok(())
     }

@@ -22,7 +22,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::bed::Bed;
-use super::script::{self, COMPANY, Script};
+use super::people;
+use super::script::{COMPANY, Script};
 use crate::causes;
 use crate::failure::{Exit, Failure};
 
@@ -46,10 +47,17 @@ pub(super) fn vault(dir: &Path) -> Result<(Vault, MasterKey), Failure> {
     Ok((vault, master))
 }
 
+/// The issuer of a run.
+pub(super) fn sandbox(dir: &Path, vault: &Vault, master: &MasterKey) -> Result<Arc<Sandbox>, Failure> {
+    let opened = Sandbox::open(&dir.join("issuer.redb"), master, Some(vault.clone()), sandbox::Settings::default());
+    let failed = |cause| Failure::new(Exit::Disk, "cannot open the sandbox issuer").because(cause);
+    opened.map_err(failed).map(Arc::new)
+}
+
 /// Makes the keys of all users.
 pub(super) fn register(vault: &Vault, script: &Script) -> Result<(), Failure> {
     for users in script.users.iter().flat_map(|users| users.chunks(USERS_PER_TRANSACTION)) {
-        let names: Vec<String> = users.iter().map(|user| script::name(user.number)).collect();
+        let names: Vec<String> = users.iter().map(|user| people::name(user.number)).collect();
         let people: Vec<_> =
             users.iter().zip(&names).map(|(user, name)| (user.account.0, COMPANY, name.as_str())).collect();
         vault.register_all(&people).map_err(causes::vault)?;
@@ -69,16 +77,11 @@ pub(super) struct Front {
 
 impl Front {
     pub(super) async fn open<P: Provider>(
-        dir: &Path,
         bed: &Bed<P>,
         views: Views,
-        (vault, master): (Vault, MasterKey),
+        vault: Vault,
+        sandbox: Arc<Sandbox>,
     ) -> Result<Self, Failure> {
-        let sandbox =
-            Sandbox::open(&dir.join("issuer.redb"), &master, Some(vault.clone()), sandbox::Settings::default());
-        let sandbox = sandbox
-            .map_err(|cause| Failure::new(Exit::Disk, "cannot open the sandbox issuer").because(cause))
-            .map(Arc::new)?;
         let ports = Ports {
             handle: bed.handle.clone(),
             followers: Arc::new(views.clone()),

@@ -12,7 +12,8 @@ use tokio::task::JoinSet;
 
 use super::front::{Front, KEY};
 use super::load::{Done, Range};
-use super::script::{self, Script, User};
+use super::people::{self, User};
+use super::script::{self, Does, Meant, Script};
 use super::wire::Connection;
 use crate::failure::{Exit, Failure};
 
@@ -34,7 +35,7 @@ impl Ask {
     pub(super) fn cards(script: &Script) -> Self {
         let prefix = dashboard::PREFIX;
         let read = |user: &User| {
-            let name = script::name(user.number);
+            let name = people::name(user.number);
             format!("GET {prefix}/users/{name}/cards HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {KEY}\r\n\r\n")
         };
         Self::Reads(readers(script).map(|user| read(user).into_bytes()).collect())
@@ -44,10 +45,10 @@ impl Ask {
     pub(super) fn card(script: &Script, front: &Front) -> Result<Self, Failure> {
         let prefix = mobile::PREFIX;
         let read = |user: &User| {
-            let token = front.token(&script::name(user.number))?;
+            let token = front.token(&people::name(user.number))?;
             let text = format!(
                 "GET {prefix}/api/v1/cards/{} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {}\r\n\r\n",
-                user.card,
+                user.card(0),
                 token.expose_secret()
             );
             Ok(text.into_bytes())
@@ -115,7 +116,7 @@ pub(super) async fn drive(
 
 /// Writes the request of command `n`.
 fn top_up(request: &mut Vec<u8>, script: &Script, n: u64) {
-    let (user, amount) = script.top_up(n);
+    let Meant { user, card, does: Does::TopUp(amount) } = script.meant(n) else { return };
     let body = format!("{{\"amount\": {}.{:02}}}", amount.0 / 100, amount.0 % 100);
     request.clear();
     // Writing to memory cannot fail.
@@ -124,8 +125,8 @@ fn top_up(request: &mut Vec<u8>, script: &Script, n: u64) {
         "POST {}/users/{}/cards/{}/topup HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {KEY}\r\n\
          idempotency-key: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         dashboard::PREFIX,
-        script::name(user.number),
-        user.card,
+        people::name(user.number),
+        card,
         script::http_key(n),
         body.len(),
     );

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::bed::refused;
 use super::latency::Latencies;
 use super::script::Script;
+use super::settling::Changes;
 use crate::failure::{Exit, Failure};
 
 /// What a load came to.
@@ -21,6 +22,8 @@ pub(super) struct Done {
     pub(super) latencies: Latencies,
     /// How often a full queue answered *busy*.
     pub(super) busy: u64,
+    /// How long clients waited, all of them together, before batches with cards whose last change was on its way.
+    pub(super) held: Duration,
     /// Processor time for each command, microseconds: clients, views and kernel included.
     pub(super) processor_us: f64,
 }
@@ -29,6 +32,7 @@ impl Done {
     pub(super) fn join(&mut self, other: Self) {
         self.latencies.join(other.latencies);
         self.busy += other.busy;
+        self.held += other.held;
     }
 }
 
@@ -45,6 +49,7 @@ pub(super) async fn drive(
     script: &Arc<Script>,
     range: Range,
     clients: u16,
+    changes: Option<&Arc<Changes>>,
     bar: &ProgressBar,
 ) -> Result<Done, Failure> {
     let next = Arc::new(AtomicU64::new(range.first));
@@ -54,7 +59,7 @@ pub(super) async fn drive(
     let mut running = JoinSet::new();
     for _ in 0..clients {
         let (handle, script, next, bar) = (handle.clone(), Arc::clone(script), Arc::clone(&next), bar.clone());
-        let (end, batch) = (range.end, range.batch);
+        let (end, batch, changes) = (range.end, range.batch, changes.cloned());
         let client = async move {
             let mut done = Done::default();
             loop {
@@ -63,6 +68,10 @@ pub(super) async fn drive(
                     return Ok(done);
                 }
                 let last = (first + batch).min(end);
+                if let Some(changes) = &changes {
+                    // What is waited for was sent with an earlier batch, so that clients never wait for each other.
+                    done.held += changes.ready(&script, first..last).await?;
+                }
                 send(&handle, &script, first..last, begun, &mut done).await?;
                 bar.inc(last - first);
             }

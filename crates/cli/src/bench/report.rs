@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::audit::Audit;
 use super::authorizations::Told;
+use super::check::Checked;
 use super::latency::Percentiles;
 
 /// All figures.
@@ -22,9 +24,14 @@ pub(super) struct Report {
     /// Of one batch (or command, or request) from sending to its durable answer.
     pub(super) latency: Percentiles,
     pub(super) busy: u64,
+    /// Seconds that clients waited, all of them together, for cards whose last change was on its way to the issuer.
+    pub(super) held_s: f64,
     /// The issuer's, beside the load.
     pub(super) authorizations: Option<Authorizations>,
     pub(super) views: Option<Views>,
+    pub(super) settlement: Option<Settlement>,
+    /// Reads of single cards straight from the views, beside the load and until the views show all of it.
+    pub(super) reads: Option<Beside>,
     /// Reads of all cards of a user by the company.
     pub(super) card_lists: Option<Reads>,
     /// Reads of one card by the user.
@@ -34,12 +41,17 @@ pub(super) struct Report {
     pub(super) restart: Option<Restart>,
     /// The final check: reading, verifying, decoding and folding the whole journal on one core.
     pub(super) replay_per_s: f64,
+    /// `florin audit verify` of the whole journal.
+    pub(super) audit: Option<Audit>,
+    pub(super) checked: Checked,
 }
 
 /// What was asked.
 #[derive(Debug, Serialize)]
 pub(super) struct Options {
     pub(super) accounts: u32,
+    /// Of each account.
+    pub(super) cards: u8,
     pub(super) commands: u64,
     pub(super) batch: u64,
     pub(super) clients: u16,
@@ -62,6 +74,27 @@ pub(super) struct Views {
     pub(super) caught_up_per_s: f64,
     /// Rows a second over the same time.
     pub(super) rows_per_s: f64,
+}
+
+/// How settlement followed.
+#[derive(Debug, Serialize)]
+pub(super) struct Settlement {
+    /// From the last answer until every change is settled.
+    pub(super) drain_s: f64,
+    /// Changes that the measured commands asked for, all of them settled.
+    pub(super) changes: u64,
+    /// Changes a second from the first command until all are settled.
+    pub(super) settled_per_s: f64,
+}
+
+/// Reads at a fixed rate.
+#[derive(Debug, Serialize)]
+pub(super) struct Beside {
+    /// So many were due a second.
+    pub(super) asked_per_s: u32,
+    /// So many were answered a second.
+    pub(super) per_s: f64,
+    pub(super) latency: Percentiles,
 }
 
 /// Authorizations at a fixed rate.
@@ -142,12 +175,13 @@ impl fmt::Display for Report {
         };
         writeln!(
             f,
-            "{} {what} ({}) by {} clients, batch {}, {} accounts, {} partition(s), {} cores",
+            "{} {what} ({}) by {} clients, batch {}, {} accounts of {} card(s), {} partition(s), {} cores",
             thousands(load.commands as f64),
             load.mix,
             load.clients,
             load.batch,
             thousands(f64::from(load.accounts)),
+            load.cards,
             load.partitions,
             self.cores,
         )?;
@@ -157,6 +191,13 @@ impl fmt::Display for Report {
         writeln!(f, "latency             {}", self.latency)?;
         if self.busy > 0 {
             writeln!(f, "busy answers        {}", self.busy)?;
+        }
+        if self.held_s > 0.0 {
+            writeln!(
+                f,
+                "clients waited      {:.2} s in all, for cards whose last change was not settled",
+                self.held_s
+            )?;
         }
         if let Some(told) = &self.authorizations {
             writeln!(
@@ -181,6 +222,20 @@ impl fmt::Display for Report {
                 thousands(views.rows_per_s)
             )?;
         }
+        if let Some(settlement) = &self.settlement {
+            writeln!(
+                f,
+                "settlement drained  in {:.2} s after the last answer: {} changes settled, {} /s from the first on",
+                settlement.drain_s,
+                thousands(settlement.changes as f64),
+                thousands(settlement.settled_per_s)
+            )?;
+        }
+        if let Some(reads) = &self.reads {
+            let (rate, asked) = (thousands(reads.per_s), thousands(f64::from(reads.asked_per_s)));
+            writeln!(f, "cards read beside   {rate} /s of {asked} due, straight from the views")?;
+            writeln!(f, "latency             {}", reads.latency)?;
+        }
         for (what, reads) in [("card lists read", &self.card_lists), ("single cards read", &self.cards)] {
             if let Some(reads) = reads {
                 let rate = thousands(reads.per_s);
@@ -191,9 +246,10 @@ impl fmt::Display for Report {
         writeln!(f, "journal             {:.1} bytes per command", self.bytes_per_command)?;
         writeln!(
             f,
-            "memory              {} MiB at the peak, {:.0} bytes per account after set-up",
+            "memory              {} MiB at the peak, {:.0} bytes per account with its wallet and {} card(s) after set-up",
             thousands(self.memory.peak as f64 / f64::from(1 << 20)),
-            self.memory.per_account
+            self.memory.per_account,
+            load.cards
         )?;
         writeln!(f, "set-up              {} commands/s", thousands(self.set_up_per_s))?;
         if let Some(restart) = &self.restart {
@@ -205,7 +261,16 @@ impl fmt::Display for Report {
             )?;
         }
         writeln!(f, "replay              {} commands/s", thousands(self.replay_per_s))?;
-        write!(f, "checked             every command is there once, and everything balances")
+        if let Some(audit) = &self.audit {
+            writeln!(
+                f,
+                "audit               clean: {} commands/s of processor time, {} /s by the clock, the process from start to end",
+                thousands(audit.per_processor_s),
+                thousands(audit.per_s)
+            )?;
+        }
+        writeln!(f, "commands            fingerprint {}", self.checked.fingerprint())?;
+        write!(f, "checked             {}", self.checked)
     }
 }
 

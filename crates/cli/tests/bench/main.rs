@@ -1,6 +1,8 @@
 //! Stories about `florin bench`: the real binary, short runs. None of them is about how fast anything is.
 #![allow(clippy::unwrap_used, reason = "helpers of stories")]
 
+mod mixes;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
