@@ -239,6 +239,11 @@ pub enum Phase {
 }
 
 impl Authorization {
+    /// Whether its hold is open, or it is remembered at a time.
+    pub(crate) fn is_known_at(&self, now_ms: u64) -> bool {
+        self.phase == Phase::Open || self.until_ms > now_ms
+    }
+
     /// What is still held, in the card's currency.
     pub fn held_billing(&self) -> Minor {
         crate::holds::billing(&self.held)
@@ -321,6 +326,12 @@ impl Account {
     /// Authorizations with a hold or remembered.
     pub fn authorizations(&self) -> usize {
         self.rare.as_ref().map_or(0, |rare| rare.authorizations.len())
+    }
+
+    /// The same at a time: one past it is none, forgotten already or not.
+    pub(crate) fn authorizations_at(&self, now_ms: u64) -> usize {
+        let known = |authorization: &&Authorization| authorization.is_known_at(now_ms);
+        self.rare.as_ref().map_or(0, |rare| rare.authorizations.values().filter(known).count())
     }
 
     /// Whether a hold of this card is open.

@@ -18,7 +18,7 @@ use crate::{
     people,
     policy::{Policy, Programme, ProgrammeCode},
     reject::{Field, Figure, Reason, Reject},
-    state::{Account, Authorization, Card, Phase, State},
+    state::{Account, Authorization, Card, State},
 };
 
 /// How far ahead of the ledger's clock a message may be dated: clocks differ. As much is taken off a message's life, so that
@@ -94,7 +94,9 @@ fn decide_case(state: &State, admitted: &Admitted, command: &Command, out: &mut 
     let known = state.account(envelope.account);
     let (_, policy) = state.policy_at(admitted.time_ms).ok_or(Reason::NoPolicy)?;
     let account = known.ok_or(Reason::UserUnknown)?;
-    if envelope.class == Class::User && account.remembered >= policy.remembered_max {
+    let full = |keys: u32| keys >= policy.remembered_max;
+    // What is past its time is counted off only where it would be in the way.
+    if envelope.class == Class::User && full(account.remembered) && full(state.keys_at(account, admitted.time_ms)) {
         return Err(Reject::new(Reason::TooManyKeys).with(Figure::Limit, i64::from(policy.remembered_max)));
     }
     let case = &Case { state, policy, account, class: envelope.class, now_ms: admitted.time_ms };
@@ -198,12 +200,13 @@ impl<'a> Case<'a> {
     /// An authorization, unless it is past its time. Then it is unknown, forgotten already or not: what is decided is folded
     /// into a state that has forgotten it.
     pub(crate) fn known(&self, id: AuthorizationId) -> Option<&'a Authorization> {
-        self.account.authorization(id).filter(|known| known.phase == Phase::Open || known.until_ms > self.now_ms)
+        self.account.authorization(id).filter(|known| known.is_known_at(self.now_ms))
     }
 
     pub(crate) fn room_for_authorization(&self) -> Verdict {
         let limit = self.policy.authorizations_max;
-        if self.account.authorizations() < limit as usize {
+        let full = |known: usize| known >= limit as usize;
+        if !full(self.account.authorizations()) || !full(self.account.authorizations_at(self.now_ms)) {
             return Ok(());
         }
         Err(Reject::new(Reason::TooManyAuthorizations).with(Figure::Limit, i64::from(limit)))

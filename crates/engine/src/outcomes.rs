@@ -241,6 +241,12 @@ impl Remembered {
         Some((row.slot, row.of_user()))
     }
 
+    /// How many of a user's own keys are past their time at `now_ms` and not pruned yet.
+    pub(crate) fn past(&self, slot: u32, now_ms: u64) -> u32 {
+        let past = self.rows().take_while(|row| row.time().saturating_add(MEMORY_MS) <= now_ms);
+        past.filter(|row| row.slot == slot && row.of_user()).fold(0, |sum, _| sum + 1)
+    }
+
     /// All rows, oldest first.
     pub(crate) fn rows(&self) -> impl Iterator<Item = &Row> {
         let end = self.chunks.len().saturating_sub(1) * CHUNK + if self.chunks.is_empty() { 0 } else { self.last };

@@ -145,6 +145,12 @@ impl State {
         }
     }
 
+    /// How many keys of a user's own commands are remembered at a time: one past it is not, pruned or not.
+    pub(crate) fn keys_at(&self, account: &Account, now_ms: u64) -> u32 {
+        let past = self.slot(account.id).map_or(0, |slot| self.remembered.past(slot, now_ms));
+        account.remembered.saturating_sub(past)
+    }
+
     /// Looks at what deciding these commands will look at, and changes nothing. What is not in the processor's cache is then
     /// waited for together; one command after the other would wait for each. In stages, as where to look next is known only
     /// once something has come: of each stage the look-ups do not depend on each other, and there are many under way at once.

@@ -189,4 +189,18 @@ pub const ALL: &[Mutation] = &[
         new: r"        let born = known.used.first().map_or(0, |used| u64::from(used.at.day) * 86_400_000);
         case.due(known.until_ms.max(born + case.policy.spans.hold_ms))?;",
     },
+    Mutation {
+        name: "reveal-code-of-a-frozen-card",
+        says: "a one-time code is shown of a frozen card",
+        file: "crates/engine/src/lifecycle.rs",
+        old: "RevealKind::OneTimeCode => card.status == Status::Active,",
+        new: "RevealKind::OneTimeCode => matches!(card.status, Status::Active | Status::Frozen),",
+    },
+    Mutation {
+        name: "reveal-told-as-another",
+        says: "a reveal is told as one of another kind",
+        file: "crates/engine/src/lifecycle.rs",
+        old: "out.push(Revealed { card: card.id, kind: command.kind,",
+        new: "out.push(Revealed { card: card.id, kind: RevealKind::Details,",
+    },
 ];

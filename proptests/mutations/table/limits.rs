@@ -109,4 +109,11 @@ pub const ALL: &[Mutation] = &[
                     }
                 });",
     },
+    Mutation {
+        name: "limit-told-without-its-use",
+        says: "a decline does not say how much of the limit is used",
+        file: "crates/engine/src/authorizations.rs",
+        old: "figures.extend(used.map(|used| (Figure::Used, used.0)));",
+        new: "figures.extend(used.filter(|used| used.is_negative()).map(|used| (Figure::Used, used.0)));",
+    },
 ];

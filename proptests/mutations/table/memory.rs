@@ -59,4 +59,48 @@ pub const ALL: &[Mutation] = &[
         old: "let ahead = dated_ms > admitted.time_ms.saturating_add(AHEAD_MS);",
         new: "let ahead = dated_ms > admitted.time_ms.saturating_add(AHEAD_MS + 1);",
     },
+    Mutation {
+        name: "keys-one-more",
+        says: "one key more than the policy allows",
+        file: "crates/engine/src/decide.rs",
+        old: "let full = |keys: u32| keys >= policy.remembered_max;",
+        new: "let full = |keys: u32| keys > policy.remembered_max;",
+    },
+    Mutation {
+        name: "keys-of-others-count",
+        says: "the keys of messages and of ops count as the user's own",
+        file: "crates/engine/src/evolve.rs",
+        old: "if user && let Some(account) = state.accounts.get_mut(slot as usize) {",
+        new: "if let Some(account) = state.accounts.get_mut(slot as usize) {",
+    },
+    Mutation {
+        name: "keys-past-their-time-count",
+        says: "keys past their time take room until the next entry",
+        file: "crates/engine/src/decide.rs",
+        old: " && full(state.keys_at(account, admitted.time_ms)) {",
+        new: " {",
+    },
+    Mutation {
+        name: "authorizations-one-more",
+        says: "one authorization more than the policy allows",
+        file: "crates/engine/src/decide.rs",
+        old: "let full = |known: usize| known >= limit as usize;",
+        new: "let full = |known: usize| known > limit as usize;",
+    },
+    Mutation {
+        name: "authorizations-without-room",
+        says: "a reversal that comes first is remembered though there is no room",
+        file: "crates/engine/src/clearings.rs",
+        old: r"        case.room_for_authorization()?;
+        out.push(ReversalRemembered",
+        new: "        out.push(ReversalRemembered",
+    },
+    Mutation {
+        name: "reject-leaves-a-trace",
+        says: "a reject moves a counter on",
+        file: "crates/engine/src/evolve.rs",
+        old: "let frozen = outcome.err().is_none_or(|reject| reject.reason.frozen());",
+        new: r"state.counters.appeals += u64::from(outcome.is_err());
+    let frozen = outcome.err().is_none_or(|reject| reject.reason.frozen());",
+    },
 ];

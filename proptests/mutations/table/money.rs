@@ -83,4 +83,11 @@ pub const ALL: &[Mutation] = &[
         old: "if card.available() < command.amount {",
         new: "if card.balance < command.amount {",
     },
+    Mutation {
+        name: "unload-told-with-the-balance",
+        says: "a refused unload names the balance instead of what is available",
+        file: "crates/engine/src/funding.rs",
+        old: "return Err(short(command.amount, card.available()));",
+        new: "return Err(short(command.amount, card.balance));",
+    },
 ];

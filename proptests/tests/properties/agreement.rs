@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use crate::{
+    policy::TIGHT,
     steps::{Said, Step, change_step, plastic_step, step},
     table::Table,
 };
@@ -18,11 +19,13 @@ proptest! {
     #[test]
     fn the_engine_agrees_with_the_documents(
         ready in 0_u8..3,
+        tight in prop::bool::weighted(0.15),
         limit in prop::option::of((0_u8..4, 0_i64..8)),
         no_pin in prop::option::of(1_i64..6),
         steps in prop::collection::vec(step(), 1..200),
     ) {
-        let mut table = Table::new();
+        // Where little is remembered, there is soon no room for more.
+        let mut table = Table::under(if tight { TIGHT } else { 0 });
         // Most stories begin with active cards, so that they get further.
         for user in 0..ready {
             table.new_card(user, false);

@@ -5,14 +5,13 @@ use florin_engine::{
     ids::{AuthorizationId, CardId, Kind, mint},
     limits::LimitsUpdate,
     money::{Minor, Sealed},
-    policy::{CardKind, ProgrammeCode},
+    policy::ProgrammeCode,
 };
 use proptest::prelude::*;
 
 use crate::{
-    network::user_with_card,
-    policy::{DAY, USD, gb, policy},
-    table::merchant,
+    kit::{merchant, order, user_with_card},
+    policy::{DAY, USD, policy},
     world::{Told, World},
 };
 
@@ -61,17 +60,9 @@ proptest! {
                 }
                 (6, _) => (Class::User, command::SetNoPinAmount { card, amount }.into()),
                 (7, _) => {
-                    let order = command::IssueCard {
-                        card: CardId(mint(account, world.key(), Kind::Card)),
-                        programme: if flag { ProgrammeCode::Dashboard } else { ProgrammeCode::Mobile },
-                        kind: CardKind::Virtual,
-                        initial: amount,
-                        invoice: 0,
-                        provider: String::new(),
-                        country: gb(),
-                        profile: Sealed(vec![1]),
-                    };
-                    (Class::User, order.into())
+                    let programme = if flag { ProgrammeCode::Dashboard } else { ProgrammeCode::Mobile };
+                    let card = CardId(mint(account, world.key(), Kind::Card));
+                    (Class::User, order(card, programme, value).into())
                 }
                 (8, _) => {
                     let post = command::ForcePost { card, authorization, amount, merchant: merchant() };

@@ -4,13 +4,17 @@
 
 mod agreement;
 mod bytes;
+mod deliveries;
 mod extremes;
 mod golden;
+mod kit;
+mod matter;
 mod model;
 mod network;
 mod orders;
 mod policy;
 mod steps;
+mod stories;
 mod table;
 mod wallets;
 mod world;

@@ -1,46 +1,20 @@
-//! Network messages that come twice, late and out of order: each counts once, whatever the order.
+//! Network messages that come again, at once and late: each counts once, and is answered with its first outcome.
 
 use std::collections::BTreeMap;
 
 use florin_engine::{
-    command::{self, Class, Command, Envelope, Issued, Outcome},
+    command::{self, Class, Command, Envelope},
     ids::{AccountId, AuthorizationId, CardId, Kind, mint},
-    money::{Minor, Sealed},
-    policy::{CardKind, ProgrammeCode},
+    money::Minor,
 };
 use proptest::prelude::*;
 
 use crate::{
-    model::{AHEAD_MS, MEMORY_MS},
-    policy::{DAY, USD, gb, policy},
-    table::merchant,
+    kit::{merchant, user_with_card},
+    model::{AHEAD_MS, MEMORY_MS, comes_again},
+    policy::{DAY, USD, policy},
     world::{Told, World},
 };
-
-/// A registered user with `funds`, and an active virtual dashboard card with `initial` on it.
-pub fn user_with_card(world: &mut World, name: u8, funds: i64, initial: i64) -> (AccountId, CardId) {
-    let account = AccountId::from_pseudonym([name; 16], 1);
-    world.send(account, Class::Ops, command::RegisterUser { company: "demo".into(), country: gb() }).events();
-    let deposit = command::Deposit { asset: USD, amount: Minor(funds), reference: Sealed::NONE };
-    world.send(account, Class::Ops, deposit).events();
-    let card = CardId(mint(account, world.key(), Kind::Card));
-    let order = command::IssueCard {
-        card,
-        programme: ProgrammeCode::Dashboard,
-        kind: CardKind::Virtual,
-        initial: Minor(initial),
-        invoice: 0,
-        provider: String::new(),
-        country: gb(),
-        profile: Sealed(vec![1]),
-    };
-    world.send(account, Class::User, order).events();
-    let request = world.state.account(account).unwrap().card(card).unwrap().request().unwrap();
-    let issued = Issued { issuer_card: "ic_1".into(), first4: 4000, last4: 1234, expiry: 2027 * 12 + 11 };
-    let settle = command::Settle { card, request, outcome: Outcome::Issued(issued) };
-    world.send(account, Class::Settlement, settle).events();
-    (account, card)
-}
 
 /// One purchase as the network tells it. All amounts are below what is on the card.
 #[derive(Clone, Debug)]
@@ -134,7 +108,7 @@ proptest! {
         for (n, message) in stream.iter().enumerate() {
             let first = once.admit(message.clone());
             prop_assert_eq!(&twice.admit(message.clone()), &first);
-            if !matches!(&first, Told::Rejected(reject) if reject.reason.retry() == florin_engine::reject::Retry::Later) {
+            if !matches!(&first, Told::Rejected(reject) if comes_again(reject.reason)) {
                 sent.insert(n, message.clone());
             }
             for (which, _) in copies.by_ref().take(4) {
@@ -155,42 +129,5 @@ proptest! {
         }
         prop_assert_eq!(money(&twice, account, card), money(&once, account, card));
         twice.audit();
-    }
-
-    /// Shuffled messages, each any number of times: the end is that of the order in which each came first, and the sums of
-    /// what was posted are those of the messages that were accepted.
-    #[test]
-    fn any_order_counts_each_message_once(
-        purchases in prop::collection::vec(purchase(), 1..6),
-        order in prop::collection::vec(any::<prop::sample::Index>(), 1..80),
-    ) {
-        let mut shuffled = World::under(policy());
-        let (account, card) = user_with_card(&mut shuffled, 1, 1_000_000, 100_000);
-        let stream = messages(&mut shuffled, account, card, &purchases);
-        let mut plain = World::under(policy());
-        user_with_card(&mut plain, 1, 1_000_000, 100_000);
-        let mut first: Vec<usize> = vec![];
-        for which in &order {
-            let n = which.index(stream.len());
-            let told = shuffled.admit(stream[n].clone());
-            if matches!(told, Told::Replayed(_)) {
-                prop_assert!(first.contains(&n), "a replay of what was never decided");
-            } else {
-                // A reject that only says "later" is decided anew when it comes again.
-                prop_assert_eq!(plain.admit(stream[n].clone()), told);
-            }
-            first.push(n);
-        }
-        prop_assert_eq!(money(&shuffled, account, card), money(&plain, account, card));
-        let account = shuffled.state.account(account).unwrap();
-        let held: i64 = stream
-            .iter()
-            .filter_map(|message| match &message.command {
-                Command::Authorize(c) => account.authorization(c.authorization).map(|auth| auth.held_billing().0),
-                _ => None,
-            })
-            .sum();
-        prop_assert_eq!(account.card(card).unwrap().held.0, held, "held is the sum of the holds");
-        shuffled.audit();
     }
 }

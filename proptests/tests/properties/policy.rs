@@ -38,6 +38,9 @@ pub struct Figures {
     /// How long a purchase is remembered after its hold is gone.
     pub purchase_ms: u64,
     pub cards_max: usize,
+    /// The most of a user's own keys, and of authorizations of one account, that are remembered.
+    pub keys_max: usize,
+    pub authorizations_max: usize,
     pub tries_max: u8,
     /// 10⁻⁸ USD for one token, in the order of [`TOKENS`].
     pub rates: [i128; 3],
@@ -61,13 +64,18 @@ const DEMO: Figures = Figures {
     invoice_ms: 900_000,
     purchase_ms: 5 * 365 * DAY,
     cards_max: 5,
+    keys_max: 100_000,
+    authorizations_max: 10_000,
     tries_max: 5,
     rates: [100_000_000, 108_130_007, 99_370_000],
     order_fees: [999, 1_299, 1_999],
     deliveries: [500, 1_550],
 };
 
-pub static FIGURES: [Figures; 4] = [
+/// Which of [`FIGURES`] remembers little.
+pub const TIGHT: usize = 4;
+
+pub static FIGURES: [Figures; 5] = [
     DEMO,
     Figures {
         issue_fee: 250,
@@ -102,6 +110,7 @@ pub static FIGURES: [Figures; 4] = [
         purchase_ms: 2 * DAY,
         ..DEMO
     },
+    Figures { keys_max: 14, authorizations_max: 5, purchase_ms: 20 * DAY, ..DEMO },
 ];
 
 pub fn asset(code: &str) -> Asset {
@@ -221,8 +230,8 @@ pub fn policy_of(which: usize) -> Policy {
         },
         cards_max: figures.cards_max.try_into().unwrap(),
         activation_tries_max: figures.tries_max,
-        remembered_max: 100_000,
-        authorizations_max: 10_000,
+        remembered_max: figures.keys_max.try_into().unwrap(),
+        authorizations_max: figures.authorizations_max.try_into().unwrap(),
         bin: "400000".into(),
         generation: which.to_string(),
         provider: "Florin".into(),

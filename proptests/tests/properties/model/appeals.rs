@@ -2,21 +2,26 @@
 
 use florin_engine::{
     command::{Class, DecideAppeal, OpenAppeal, RecordAppealEmail},
-    reject::Reason,
+    reject::{Field, Reason},
     terms::{Change, Status},
 };
 
-use super::{Asked, Desk, Pending, User, Verdict, Waiting, no};
+use super::{
+    Asked, Desk, Pending, User, Verdict, Waiting, no,
+    refusals::{field, status},
+};
 
 impl User {
     pub(super) fn open_appeal(&mut self, c: &OpenAppeal) -> Verdict {
         if c.message.0.is_empty() {
-            return no(Reason::InvalidField);
+            return no(field(Field::Message));
         }
-        if self.cards[&c.card].status != Status::Blocked {
-            return no(Reason::InvalidStatus);
+        let is = self.cards[&c.card].status;
+        if is != Status::Blocked {
+            return no(status(is));
         }
-        if self.appeals.values().any(|(card, open)| *card == c.card && *open) {
+        // Its id may be one of an appeal whose key is forgotten.
+        if self.appeals.contains_key(&c.appeal) || self.appeals.values().any(|(card, open)| *card == c.card && *open) {
             return no(Reason::AppealOpen);
         }
         self.appeals.insert(c.appeal, (c.card, true));

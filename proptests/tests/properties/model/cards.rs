@@ -7,12 +7,14 @@ use florin_engine::{
     },
     ids::CardId,
     policy::ProgrammeCode,
-    reject::Reason,
+    reject::{Field, Figure, Reason},
     terms::Status,
 };
 
 use super::{
-    Assertion, Desk, Pending, User, Verdict, Waiting, no,
+    Assertion, Desk, Pending, Refusal, User, Verdict, Waiting, no,
+    purchases::month_begins,
+    refusals::{field, lowers_risk, not_due, short, status, with},
     rules::{binding, bounds, new_card, positive, share_of, updated},
 };
 
@@ -24,14 +26,14 @@ impl User {
             positive(c.initial.0)?;
             bounds(initial, desk.figures.initial.0, desk.figures.initial.1)?;
         } else if initial != 0 {
-            return Err(vec![Reason::InvalidField]);
+            return no(field(Field::Initial));
         }
         if self.counted() >= desk.figures.cards_max {
-            return no(Reason::CardLimitReached);
+            return no(self.too_many_cards(desk));
         }
         let fees = if dashboard { desk.figures.issue_fee + share_of(initial, desk.figures.issue_points) } else { 0 };
         if self.wallet < initial + fees && initial + fees > 0 {
-            return no(Reason::InsufficientBalance);
+            return no(short(initial + fees, self.wallet));
         }
         self.wallet -= initial + fees;
         *desk.revenue += fees;
@@ -44,7 +46,7 @@ impl User {
             return no(Reason::CardExists);
         }
         if self.counted() >= desk.figures.cards_max {
-            return no(Reason::CardLimitReached);
+            return no(self.too_many_cards(desk));
         }
         self.requests.insert(c.request, (c.card, c.kind));
         Ok(None)
@@ -56,7 +58,7 @@ impl User {
             return no(Reason::CardRequestUnknown);
         };
         if c.approved && self.counted() > desk.figures.cards_max {
-            return no(Reason::CardLimitReached);
+            return no(self.too_many_cards(desk));
         }
         self.requests.remove(&c.request);
         if c.approved {
@@ -65,10 +67,15 @@ impl User {
         Ok(None)
     }
 
+    fn too_many_cards(&self, desk: &Desk<'_>) -> Refusal {
+        let (most, used) = (desk.figures.cards_max as i128, self.counted() as i128);
+        with(Reason::CardLimitReached, [(Figure::Limit, most), (Figure::Used, used)])
+    }
+
     pub(super) fn activate(&mut self, desk: &mut Desk<'_>, c: &Activate) -> Verdict {
         let card = self.cards.get_mut(&c.card).unwrap();
         if card.status != Status::NotActivated || card.past_expiry(desk.now) {
-            return no(Reason::InvalidStatus);
+            return no(status(card.status));
         }
         if card.pending.is_some() {
             return no(Reason::ChangePending);
@@ -89,10 +96,10 @@ impl User {
     pub(super) fn set_no_pin(&mut self, c: &SetNoPinAmount) -> Verdict {
         let card = self.cards.get_mut(&c.card).unwrap();
         if c.amount.0 < 0 {
-            return no(Reason::InvalidField);
+            return no(field(Field::Amount));
         }
         if !card.open() {
-            return no(Reason::InvalidStatus);
+            return no(status(card.status));
         }
         card.no_pin = Some(i128::from(c.amount.0));
         card.assert_again();
@@ -103,10 +110,10 @@ impl User {
         let card = self.cards.get_mut(&c.card).unwrap();
         let u = c.update;
         if [u.transaction, u.daily, u.monthly, u.lifetime].iter().flatten().flatten().any(|l| l.0 < 0) {
-            return no(Reason::InvalidField);
+            return no(field(Field::Limits));
         }
         if card.status != Status::Active {
-            return no(Reason::InvalidStatus);
+            return no(status(card.status));
         }
         if card.pending.is_some() {
             return no(Reason::ChangePending);
@@ -133,15 +140,15 @@ impl User {
             return no(Reason::NothingPending);
         };
         if pending.told {
-            return Err(vec![Reason::NothingPending, Reason::NotDue]);
+            return no(Reason::NothingPending);
         }
         if desk.now < pending.deadline {
-            return no(Reason::NotDue);
+            return no(not_due(pending.deadline));
         }
         pending.told = true;
         let reverts = match &pending.what {
             Waiting::Issue => false,
-            Waiting::Status(asked) => !asked.what.reduces_risk(),
+            Waiting::Status(asked) => !lowers_risk(asked.what),
             // What was lowered holds; what was raised reverts.
             Waiting::Limits { target, before } => binding(*target, *before) != *target,
         };
@@ -166,13 +173,13 @@ impl User {
     pub(super) fn expire_card(&mut self, desk: &mut Desk<'_>, id: CardId) -> Verdict {
         let card = self.cards.get_mut(&id).unwrap();
         if !card.open() {
-            return no(Reason::InvalidStatus);
+            return no(status(card.status));
         }
         if card.status == Status::Requested {
-            return Err(vec![Reason::InvalidStatus, Reason::NotDue]);
+            return no(status(card.status));
         }
         if !card.past_expiry(desk.now) {
-            return no(Reason::NotDue);
+            return no(not_due(month_begins(u64::from(card.expiry) + 1)));
         }
         card.status = Status::Expired;
         card.pending = None;

@@ -4,11 +4,14 @@ use florin_engine::{
     command::{Class, Outcome},
     ids::{CardId, RequestId},
     policy::CardKind,
-    reject::Reason,
+    reject::{Field, Reason},
     terms::{Change, RefusalCode, Status},
 };
 
-use super::{Asked, Assertion, Card, Desk, Pending, User, Verdict, Waiting, no};
+use super::{
+    Asked, Assertion, Card, Desk, Pending, User, Verdict, Waiting, no,
+    refusals::{field, lowers_risk, status as not_from},
+};
 
 impl User {
     pub(super) fn change_status(&mut self, desk: &mut Desk<'_>, id: CardId, change: Change) -> Verdict {
@@ -48,10 +51,10 @@ impl User {
             (Change::Cancel, Active | Frozen | Blocked) => PreCancel,
             (Change::Cancel, NotActivated) if !user_asks => PreCancel,
             _ => {
-                let mut reasons = vec![Reason::InvalidStatus, Reason::NothingToChange];
-                reasons.extend((card.fraud && user_asks).then_some(Reason::FraudBlock));
-                reasons.extend(waits.map(|_| Reason::ChangePending));
-                return Err(reasons);
+                let mut refusals = vec![not_from(card.status), Reason::NothingToChange.into()];
+                refusals.extend((card.fraud && user_asks).then_some(Reason::FraudBlock.into()));
+                refusals.extend(waits.map(|_| Reason::ChangePending.into()));
+                return Err(refusals);
             }
         };
         if class == Class::Network {
@@ -69,7 +72,7 @@ impl User {
             return Ok(None);
         }
         if let Some(waits) = waits {
-            let overtakes = class == Class::Ops && change.reduces_risk();
+            let overtakes = class == Class::Ops && lowers_risk(change);
             if !overtakes || strength(change) < waits {
                 return no(Reason::ChangePending);
             }
@@ -92,7 +95,7 @@ impl User {
             Waiting::Status(asked) => pending.overtaken.into_iter().chain([asked]).collect(),
             _ => vec![],
         });
-        overtaken.retain(|asked| asked.what.reduces_risk());
+        overtaken.retain(|asked| lowers_risk(asked.what));
         card.pending = Some(Pending {
             request: None,
             deadline: now + desk.figures.change_ms,
@@ -162,7 +165,7 @@ impl User {
                 card.limits = before;
                 card.hear_refusal(*refusal);
             }
-            _ => return Err(vec![Reason::InvalidField]),
+            _ => return no(field(Field::Outcome)),
         }
         Ok(None)
     }

@@ -17,9 +17,11 @@ pub fn may(class: Class, command: &Command) -> bool {
         | Command::DecideAppeal(_)
         | Command::DecideCardRequest(_) => &[Ops],
         Command::OpenAppeal(_) | Command::RequestCard(_) | Command::TopUp(_) | Command::Unload(_) => &[User],
-        Command::IssueCard(_) | Command::Activate(_) | Command::ChangeLimits(_) | Command::SetNoPinAmount(_) => {
-            &[User, Ops]
-        }
+        Command::IssueCard(_)
+        | Command::Activate(_)
+        | Command::ChangeLimits(_)
+        | Command::SetNoPinAmount(_)
+        | Command::RecordReveal(_) => &[User, Ops],
         Command::ChangeStatus(c) => match c.change {
             Change::Freeze | Change::Thaw | Change::Cancel => &[User, Ops],
             Change::Block | Change::BlockForFraud => &[Ops, Network],

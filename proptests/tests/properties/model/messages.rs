@@ -7,14 +7,15 @@ use florin_engine::{
 };
 
 use super::{
-    Desk, Drawn, Phase, Purchase, User, Verdict, no,
-    rules::{fits, positive},
+    Desk, Drawn, Phase, Purchase, Refusal, User, Verdict, no,
+    refusals::{beside, declined, full, not_due},
+    rules::{fits, posted},
 };
 
 impl User {
     pub(super) fn authorize(&mut self, desk: &mut Desk<'_>, c: &Authorize) -> Verdict {
         if c.amount.0 < 0 {
-            return Err(vec![Reason::InvalidField, Reason::AmountNotPositive]);
+            return no(Reason::AmountNotPositive);
         }
         let killed = match self.purchases.get(&c.authorization) {
             Some(auth) if auth.phase == Phase::Killed => true,
@@ -22,12 +23,13 @@ impl User {
             None => false,
         };
         if killed {
-            return Ok(Some(DeclineReason::Reversed));
+            return Ok(Some(declined(DeclineReason::Reversed, [])));
         }
+        self.room(desk)?;
         let amount = i128::from(c.amount.0);
         let no_pin = c.card_present && !c.pin_entered;
-        if let Some(reason) = self.check(c.card, amount, amount, no_pin, desk.now) {
-            return Ok(Some(reason));
+        if let Some(decline) = self.check(c.card, amount, amount, no_pin, desk.now) {
+            return Ok(Some(decline));
         }
         if amount > 0 {
             self.purchases.insert(
@@ -48,13 +50,19 @@ impl User {
         Ok(None)
     }
 
+    /// Only so many authorizations are open or remembered; what is posted without one finds room all the same.
+    fn room(&self, desk: &Desk<'_>) -> Result<(), Vec<Refusal>> {
+        let most = desk.figures.authorizations_max;
+        if self.purchases.len() < most { Ok(()) } else { no(full(Reason::TooManyAuthorizations, most)) }
+    }
+
     pub(super) fn increment(&mut self, desk: &mut Desk<'_>, c: &Increment) -> Verdict {
         let amount = i128::from(c.amount.0);
-        positive(c.amount.0)?;
+        posted(c.amount.0)?;
         let auth = self.open_hold(c.card, c.authorization)?;
         let total = auth.amount + fits(auth.amount, amount)?;
-        if let Some(reason) = self.check(c.card, amount, total, false, desk.now) {
-            return Ok(Some(reason));
+        if let Some(decline) = self.check(c.card, amount, total, false, desk.now) {
+            return Ok(Some(decline));
         }
         let auth = self.purchases.get_mut(&c.authorization).unwrap();
         auth.amount += amount;
@@ -65,7 +73,7 @@ impl User {
 
     pub(super) fn clear(&mut self, desk: &mut Desk<'_>, c: &Clear) -> Verdict {
         if let Some(amount) = c.amount {
-            positive(amount.0)?;
+            posted(amount.0)?;
         }
         let known = self.known(c.card, c.authorization)?;
         let held = known.filter(|auth| auth.phase == Phase::Open).map(|auth| auth.held);
@@ -93,9 +101,10 @@ impl User {
 
     pub(super) fn reverse(&mut self, desk: &mut Desk<'_>, c: &Reverse) -> Verdict {
         if let Some(amount) = c.amount {
-            positive(amount.0)?;
+            posted(amount.0)?;
         }
         let Some(auth) = self.purchases.get(&c.authorization) else {
+            self.room(desk)?;
             let killed = Purchase { phase: Phase::Killed, ..Purchase::closed(c.card, 0, desk.forget()) };
             self.purchases.insert(c.authorization, killed);
             return Ok(None);
@@ -108,7 +117,7 @@ impl User {
         }
         let amount = c.amount.map_or(auth.held, |amount| i128::from(amount.0));
         if amount > auth.held {
-            return no(Reason::AmountAboveMaximum);
+            return no(beside(Reason::AmountAboveMaximum, auth.held, amount));
         }
         let all = amount == auth.held;
         self.release(c.authorization, amount);
@@ -122,7 +131,7 @@ impl User {
     pub(super) fn expire_hold(&mut self, desk: &mut Desk<'_>, c: &ExpireHold) -> Verdict {
         let auth = self.open_hold(c.card, c.authorization)?;
         if desk.now < auth.until && desk.class == Class::Clock {
-            return no(Reason::NotDue);
+            return no(not_due(auth.until));
         }
         let held = auth.held;
         self.release(c.authorization, held);
@@ -133,7 +142,7 @@ impl User {
 
     pub(super) fn refund(&mut self, desk: &mut Desk<'_>, c: &Refund) -> Verdict {
         if let Some(amount) = c.amount {
-            positive(amount.0)?;
+            posted(amount.0)?;
         }
         let known = self.known(c.card, c.authorization)?;
         let spent = known.map(|auth| auth.spent);
@@ -168,7 +177,7 @@ impl User {
 
     pub(super) fn force_post(&mut self, desk: &mut Desk<'_>, c: &ForcePost) -> Verdict {
         let amount = i128::from(c.amount.0);
-        positive(c.amount.0)?;
+        posted(c.amount.0)?;
         if self.purchases.contains_key(&c.authorization) {
             return no(Reason::AuthorizationExists);
         }

@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use florin_engine::{
     command::{AdoptPolicy, Class, Command, Envelope},
     ids::{AccountId, CardId, Key},
-    reject::{Reason, Retry},
-    terms::DeclineReason,
+    reject::{Field, Figure, Reason},
 };
 
 mod appeals;
@@ -19,11 +18,19 @@ mod classes;
 mod messages;
 mod money;
 mod purchases;
+mod refusals;
+mod reveals;
 mod rules;
 mod state;
 
-use self::classes::may;
-pub use self::state::{Asked, Assertion, Card, Drawn, Pending, Phase, Purchase, Use, User, Waiting};
+use self::{
+    classes::may,
+    refusals::{field, full},
+};
+pub use self::{
+    refusals::{Decline, Refusal, comes_again, no, with},
+    state::{Asked, Assertion, Card, Drawn, Pending, Phase, Purchase, Use, User, Waiting},
+};
 use crate::policy::{DAY, Figures, figures_of};
 
 pub const MEMORY_MS: u64 = 31 * DAY;
@@ -38,23 +45,28 @@ pub enum Answer {
     /// Accepted, and no authorization or increment is declined by it.
     Accepted,
     /// Accepted, as a decline.
-    Declined(DeclineReason),
+    Declined(Decline),
     /// Rejected for one of these.
-    Rejected(Vec<Reason>),
+    Rejected(Vec<Refusal>),
     /// The first outcome again.
     Replayed,
 }
 
-type Verdict = Result<Option<DeclineReason>, Vec<Reason>>;
+type Verdict = Result<Option<Decline>, Vec<Refusal>>;
 
-fn no<T>(reason: Reason) -> Result<T, Vec<Reason>> {
-    Err(vec![reason])
+/// What is remembered of a command's key.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    pub time: u64,
+    digest: [u8; 16],
+    /// Whether a user sent it: only those count towards the most that a user may have.
+    by_user: bool,
 }
 
 #[derive(Clone, Debug)]
 pub struct Model {
     pub users: BTreeMap<AccountId, User>,
-    pub memory: HashMap<(AccountId, Key), (u64, [u8; 16])>,
+    pub memory: HashMap<(AccountId, Key), Memory>,
     pub revenue: i128,
     pub network: i128,
     pub funding: i128,
@@ -98,18 +110,24 @@ impl Model {
 
     /// Whether a key is still remembered.
     fn recalled(&self, envelope: &Envelope, now: u64) -> Option<[u8; 16]> {
-        let (time, digest) = self.memory.get(&(envelope.account, envelope.key))?;
-        (now - time < MEMORY_MS).then_some(*digest)
+        let known = self.memory.get(&(envelope.account, envelope.key))?;
+        (now - known.time < MEMORY_MS).then_some(known.digest)
+    }
+
+    /// How many keys of a user's own commands are remembered.
+    fn keys(&self, account: AccountId, now: u64) -> usize {
+        let own = self.memory.iter().filter(|((of, _), known)| *of == account && known.by_user);
+        own.filter(|(_, known)| now - known.time < MEMORY_MS).count()
     }
 
     /// Remembers an outcome by its key, unless it only says "try later".
     pub fn remember(&mut self, now: u64, envelope: &Envelope, rejected: Option<Reason>) {
         let known = self.users.contains_key(&envelope.account) || envelope.account == AccountId::of_partition(0);
         // What is said before the key is looked up is no outcome of the key.
-        let decided =
-            |reason: Reason| reason.retry() == Retry::Never && !matches!(reason, Reason::TooOld | Reason::WrongClass);
+        let decided = |reason| !comes_again(reason) && !matches!(reason, Reason::TooOld | Reason::WrongClass);
         if known && rejected.is_none_or(decided) {
-            self.memory.insert((envelope.account, envelope.key), (now, envelope.digest.0));
+            let (digest, by_user) = (envelope.digest.0, envelope.class == Class::User);
+            self.memory.insert((envelope.account, envelope.key), Memory { time: now, digest, by_user });
         }
     }
 
@@ -119,18 +137,18 @@ impl Model {
             user.purchases.retain(|_, purchase| purchase.phase == Phase::Open || now < purchase.forget);
         }
         if envelope.dated_ms != 0 && now >= envelope.dated_ms + MEMORY_MS - AHEAD_MS {
-            return Answer::Rejected(vec![Reason::TooOld]);
+            return Answer::Rejected(vec![Reason::TooOld.into()]);
         }
         if !may(envelope.class, &envelope.command) {
-            return Answer::Rejected(vec![Reason::WrongClass]);
+            return Answer::Rejected(vec![Reason::WrongClass.into()]);
         }
         match self.recalled(envelope, now) {
             Some(digest) if digest == envelope.digest.0 => return Answer::Replayed,
-            Some(_) => return Answer::Rejected(vec![Reason::IdempotencyConflict]),
+            Some(_) => return Answer::Rejected(vec![Reason::IdempotencyConflict.into()]),
             None => {}
         }
         if envelope.dated_ms > now + AHEAD_MS {
-            return Answer::Rejected(vec![Reason::InvalidField]);
+            return Answer::Rejected(vec![field(Field::Date)]);
         }
         let registered = self.users.contains_key(&envelope.account);
         let verdict = match (&envelope.command, registered) {
@@ -145,8 +163,8 @@ impl Model {
         };
         match verdict {
             Ok(None) => Answer::Accepted,
-            Ok(Some(reason)) => Answer::Declined(reason),
-            Err(reasons) => Answer::Rejected(reasons),
+            Ok(Some(decline)) => Answer::Declined(decline),
+            Err(refusals) => Answer::Rejected(refusals),
         }
     }
 
@@ -157,11 +175,11 @@ impl Model {
         }
         let (version, last, _) = *self.policies.last().unwrap();
         if command.version <= version {
-            return no(Reason::PolicyRefused);
+            return no(with(Reason::PolicyRefused, [(Figure::Version, version.into())]));
         }
         let from = command.effective_at_ms.max(now);
         if from < last {
-            return no(Reason::InvalidField);
+            return no(field(Field::EffectiveAt));
         }
         self.policies.push((command.version, from, figures_of(&command.policy)));
         Ok(None)
@@ -169,6 +187,9 @@ impl Model {
 
     fn decide(&mut self, now: u64, account: AccountId, class: Class, command: &Command) -> Verdict {
         let figures = self.figures(now);
+        if class == Class::User && self.keys(account, now) >= figures.keys_max {
+            return no(full(Reason::TooManyKeys, figures.keys_max));
+        }
         let taken = |id| self.users.values().any(|user| user.cards.contains_key(&id));
         if let Command::IssueCard(c) = command
             && taken(c.card)
@@ -209,6 +230,7 @@ impl Model {
             Command::ExpireHold(c) => user.expire_hold(desk, c),
             Command::Refund(c) => user.refund(desk, c),
             Command::ForcePost(c) => user.force_post(desk, c),
+            Command::RecordReveal(c) => user.reveal(c),
             other => panic!("the model does not know {other:?}"),
         }
     }
@@ -236,6 +258,7 @@ fn card_of(command: &Command) -> Option<CardId> {
         Command::Refund(c) => c.card,
         Command::ForcePost(c) => c.card,
         Command::WriteOff(c) => c.card,
+        Command::RecordReveal(c) => c.card,
         _ => return None,
     })
 }

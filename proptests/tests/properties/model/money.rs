@@ -9,7 +9,8 @@ use florin_engine::{
 };
 
 use super::{
-    BALANCE_MAX, Desk, User, Verdict, no,
+    BALANCE_MAX, Desk, Refusal, User, Verdict, no,
+    refusals::{beside, short, status},
     rules::{bounds, positive, share_of},
 };
 
@@ -27,7 +28,7 @@ impl User {
     pub(super) fn withdraw(&mut self, desk: &mut Desk<'_>, c: &Withdraw) -> Verdict {
         positive(c.amount.0)?;
         if self.wallet < i128::from(c.amount.0) {
-            return no(Reason::InsufficientBalance);
+            return no(short(c.amount.0.into(), self.wallet));
         }
         self.wallet -= i128::from(c.amount.0);
         *desk.funding += i128::from(c.amount.0);
@@ -42,7 +43,7 @@ impl User {
             return no(Reason::NothingOwed);
         }
         if -*owed < i128::from(c.amount.0) {
-            return no(Reason::AmountAboveMaximum);
+            return no(beside(Reason::AmountAboveMaximum, -*owed, c.amount.0.into()));
         }
         *owed += i128::from(c.amount.0);
         if !of_wallet {
@@ -60,7 +61,7 @@ impl User {
         self.movable(desk.now, c.card)?;
         let fee = if dashboard { share_of(amount, desk.figures.top_up_points) } else { 0 };
         if self.wallet < amount + fee {
-            return no(Reason::InsufficientBalance);
+            return no(short(amount + fee, self.wallet));
         }
         self.wallet -= amount + fee;
         self.cards.get_mut(&c.card).unwrap().balance += amount;
@@ -74,7 +75,7 @@ impl User {
         let held = self.held(c.card);
         let card = self.cards.get_mut(&c.card).unwrap();
         if card.balance - held < i128::from(c.amount.0) {
-            return no(Reason::InsufficientBalance);
+            return no(short(c.amount.0.into(), card.balance - held));
         }
         card.balance -= i128::from(c.amount.0);
         self.wallet += i128::from(c.amount.0);
@@ -82,13 +83,13 @@ impl User {
     }
 
     /// Money moves between wallet and card while the card can be used and is not closing.
-    fn movable(&self, now: u64, id: CardId) -> Result<(), Vec<Reason>> {
+    fn movable(&self, now: u64, id: CardId) -> Result<(), Vec<Refusal>> {
         let card = &self.cards[&id];
         if !matches!(card.status, Status::Active | Status::Frozen) || card.past_expiry(now) {
-            return no(Reason::InvalidStatus);
+            return no(status(card.status));
         }
         if card.asked().is_some_and(|asked| asked.what == Change::Cancel) {
-            return Err(vec![Reason::ChangePending, Reason::InvalidStatus]);
+            return no(Reason::ChangePending);
         }
         Ok(())
     }

@@ -2,30 +2,38 @@
 
 use florin_engine::{
     ids::{AuthorizationId, CardId},
-    reject::Reason,
+    reject::{Figure, Reason},
     terms::{Change, DeclineReason, Status},
 };
 
-use super::{Asked, BALANCE_MAX, Card, Desk, Drawn, Phase, Purchase, Use, User, Waiting, no};
+use super::{
+    Asked, BALANCE_MAX, Card, Decline, Desk, Drawn, Phase, Purchase, Refusal, Use, User, Waiting, no,
+    refusals::{declined, lowers_risk, number_of},
+};
 use crate::policy::DAY;
+
+/// How many days a month has; months are counted from 0, since the year 0.
+fn days_of(month: u64) -> u64 {
+    let (year, month) = (month / 12, month % 12);
+    let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let february = if leap { 29 } else { 28 };
+    [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][usize::try_from(month).unwrap()]
+}
 
 /// The calendar day and month of a time, by counting.
 pub fn day_and_month(time: u64) -> (u64, u64) {
     let day = time / DAY;
-    let (mut left, mut year, mut month) = (day, 1970_u64, 0_u64);
-    loop {
-        let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-        let february = if leap { 29 } else { 28 };
-        let days = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][usize::try_from(month).unwrap()];
-        if left < days {
-            return (day, year * 12 + month);
-        }
-        left -= days;
+    let (mut left, mut month) = (day, 1970 * 12);
+    while left >= days_of(month) {
+        left -= days_of(month);
         month += 1;
-        if month == 12 {
-            (year, month) = (year + 1, 0);
-        }
     }
+    (day, month)
+}
+
+/// The first moment of a month.
+pub fn month_begins(month: u64) -> u64 {
+    (1970 * 12..month).map(days_of).sum::<u64>() * DAY
 }
 
 impl Card {
@@ -120,7 +128,7 @@ impl User {
     }
 
     /// Adds to the card and to the wallet, or takes from them, all or nothing.
-    pub fn post(&mut self, id: CardId, on_card: i128, on_wallet: i128) -> Result<(), Vec<Reason>> {
+    pub fn post(&mut self, id: CardId, on_card: i128, on_wallet: i128) -> Result<(), Vec<Refusal>> {
         let card = self.cards.get_mut(&id).unwrap();
         for (balance, amount) in [(card.balance, on_card), (self.wallet, on_wallet)] {
             if amount != 0 && (balance + amount).abs() > BALANCE_MAX {
@@ -140,7 +148,7 @@ impl User {
         amount: i128,
         of_hold: i128,
         desk: &Desk<'_>,
-    ) -> Result<(), Vec<Reason>> {
+    ) -> Result<(), Vec<Refusal>> {
         let (now, beyond) = (desk.now, amount - of_hold);
         let [.., ever] = self.cards[&id].usage(now);
         if beyond > BALANCE_MAX || (beyond > 0 && ever + beyond > i128::from(i64::MAX)) {
@@ -184,60 +192,69 @@ impl User {
     }
 
     /// The checks of an authorization, in their order. `total` counts against the limit per transaction.
-    pub fn check(&self, id: CardId, amount: i128, total: i128, no_pin: bool, now: u64) -> Option<DeclineReason> {
+    pub fn check(&self, id: CardId, amount: i128, total: i128, no_pin: bool, now: u64) -> Option<Decline> {
         let card = &self.cards[&id];
         if card.status == Status::Expired {
-            return Some(DeclineReason::Expired);
+            return Some(declined(DeclineReason::Expired, []));
         }
         if card.status != Status::Active {
-            return Some(DeclineReason::CardNotActive);
+            return Some(declined(DeclineReason::CardNotActive, [(Figure::Status, number_of(card.status))]));
         }
-        if card.asked().is_some_and(|asked| asked.what.reduces_risk()) {
-            return Some(DeclineReason::ChangePending);
+        if card.asked().is_some_and(|asked| lowers_risk(asked.what)) {
+            return Some(declined(DeclineReason::ChangePending, []));
         }
         if card.past_expiry(now) {
-            return Some(DeclineReason::Expired);
+            return Some(declined(DeclineReason::Expired, []));
         }
-        let over = |limit: Option<florin_engine::money::Minor>, used: i128| {
-            limit.is_some_and(|limit| used > i128::from(limit.0) || limit.0 == 0)
-        };
-        if over(card.limits.transaction, total) {
-            return Some(DeclineReason::TransactionLimit);
+        let of_one = |limit: i128| [(Figure::Amount, total), (Figure::Limit, limit)];
+        if let Some(limit) = card.limits.transaction.map(|limit| i128::from(limit.0))
+            && passes(limit, total)
+        {
+            return Some(declined(DeclineReason::TransactionLimit, of_one(limit)));
         }
-        if no_pin && card.no_pin.is_some_and(|most| amount > most) {
-            return Some(DeclineReason::NoPinLimit);
+        if let Some(limit) = card.no_pin.filter(|most| no_pin && amount > *most) {
+            return Some(declined(DeclineReason::NoPinLimit, of_one(limit)));
         }
         let [day, month, ever] = card.usage(now);
-        if over(card.limits.daily, day + amount) {
-            return Some(DeclineReason::DailyLimit);
+        for (limit, used, reason) in [
+            (card.limits.daily, day, DeclineReason::DailyLimit),
+            (card.limits.monthly, month, DeclineReason::MonthlyLimit),
+            (card.limits.lifetime, ever, DeclineReason::LifetimeLimit),
+        ] {
+            let Some(limit) = limit.map(|limit| i128::from(limit.0)) else { continue };
+            if passes(limit, used + amount) {
+                let figures = [(Figure::Amount, amount), (Figure::Limit, limit), (Figure::Used, used)];
+                return Some(declined(reason, figures));
+            }
         }
-        if over(card.limits.monthly, month + amount) {
-            return Some(DeclineReason::MonthlyLimit);
-        }
-        if over(card.limits.lifetime, ever + amount) {
-            return Some(DeclineReason::LifetimeLimit);
-        }
-        if amount > 0 && card.balance - self.held(id) < amount {
-            return Some(DeclineReason::InsufficientBalance);
+        let available = card.balance - self.held(id);
+        if amount > 0 && available < amount {
+            let figures = [(Figure::Needed, amount), (Figure::Available, available)];
+            return Some(declined(DeclineReason::InsufficientBalance, figures));
         }
         None
     }
 }
 
+/// Whether what is used with a purchase is above a limit; one of 0 lets nothing through.
+fn passes(limit: i128, used: i128) -> bool {
+    used > limit || limit == 0
+}
+
 impl User {
     /// The authorization, if there is one, opened or reversed or posted; of another card it is none that is known.
-    pub fn known(&self, card: CardId, id: AuthorizationId) -> Result<Option<&Purchase>, Vec<Reason>> {
+    pub fn known(&self, card: CardId, id: AuthorizationId) -> Result<Option<&Purchase>, Vec<Refusal>> {
         match self.purchases.get(&id) {
             Some(auth) if auth.card != card => no(Reason::AuthorizationUnknown),
             known => Ok(known),
         }
     }
 
-    pub fn open_hold(&self, card: CardId, id: AuthorizationId) -> Result<&Purchase, Vec<Reason>> {
+    pub fn open_hold(&self, card: CardId, id: AuthorizationId) -> Result<&Purchase, Vec<Refusal>> {
         match self.purchases.get(&id) {
             Some(auth) if auth.card == card && auth.phase == Phase::Open => Ok(auth),
             Some(auth) if auth.card == card && auth.phase == Phase::Closed => no(Reason::HoldClosed),
-            Some(auth) if auth.card == card => Err(vec![Reason::HoldClosed, Reason::AuthorizationUnknown]),
+            Some(auth) if auth.card == card => no(Reason::HoldClosed),
             _ => no(Reason::AuthorizationUnknown),
         }
     }

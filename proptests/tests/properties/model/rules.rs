@@ -3,11 +3,11 @@
 use florin_engine::{
     limits::{Limits, LimitsUpdate},
     policy::{CardKind, ProgrammeCode},
-    reject::Reason,
+    reject::{Figure, Reason},
     terms::Status,
 };
 
-use super::{Assertion, Card, Pending, Waiting, no};
+use super::{Assertion, Card, Pending, Refusal, Waiting, no, refusals::beside, with};
 use crate::policy::Figures;
 
 /// A share in hundredths of a percent, half up.
@@ -76,18 +76,25 @@ pub fn new_card(
     }
 }
 
-pub fn positive(amount: i64) -> Result<(), Vec<Reason>> {
+/// An amount that a person names.
+pub fn positive(amount: i64) -> Result<(), Vec<Refusal>> {
+    let told = || with(Reason::AmountNotPositive, [(Figure::Amount, amount.into())]);
+    if amount > 0 { Ok(()) } else { no(told()) }
+}
+
+/// An amount that a message names.
+pub fn posted(amount: i64) -> Result<(), Vec<Refusal>> {
     if amount > 0 { Ok(()) } else { no(Reason::AmountNotPositive) }
 }
 
-pub fn bounds(amount: i128, min: i128, max: i128) -> Result<(), Vec<Reason>> {
+pub fn bounds(amount: i128, min: i128, max: i128) -> Result<(), Vec<Refusal>> {
     if amount < min {
-        return no(Reason::AmountBelowMinimum);
+        return no(beside(Reason::AmountBelowMinimum, min, amount));
     }
-    if amount > max { no(Reason::AmountAboveMaximum) } else { Ok(()) }
+    if amount > max { no(beside(Reason::AmountAboveMaximum, max, amount)) } else { Ok(()) }
 }
 
 /// The amount, if the sum is still one of 64 bits.
-pub fn fits(balance: i128, amount: i128) -> Result<i128, Vec<Reason>> {
+pub fn fits(balance: i128, amount: i128) -> Result<i128, Vec<Refusal>> {
     if balance + amount > i128::from(i64::MAX) { no(Reason::Overflow) } else { Ok(amount) }
 }

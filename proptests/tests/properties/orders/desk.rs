@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use florin_engine::{
     agenda::Due,
-    command::{self, Class, Command, CreateInvoice, ExpireInvoice, IssueCard, Issued, Outcome},
+    command::{self, Class, Command, CreateInvoice, ExpireInvoice, IssueCard, Outcome},
     event::Event,
     fees::FeeKind,
     ids::{AccountId, CardId, Kind, mint},
@@ -21,6 +21,7 @@ use super::{
     steps::{Step, What},
 };
 use crate::{
+    kit::{issued, order},
     policy::{FIGURES, TOKENS, USD, asset, country, strict_policy_of},
     world::{Told, World},
 };
@@ -122,14 +123,11 @@ impl Desk {
         let account = self.users[user];
         let card = CardId(mint(account, self.world.key(), Kind::Card));
         let order = IssueCard {
-            card,
-            programme: ProgrammeCode::Baas,
             kind: kind(what),
-            initial: Minor(0),
             invoice,
             provider: PROVIDERS[what.provider].into(),
             country: country(COUNTRIES[what.country]),
-            profile: Sealed(vec![1]),
+            ..order(card, ProgrammeCode::Baas, 0)
         };
         if let Told::Accepted(_) = self.ask(user, Class::User, order, expected) {
             let paid = self.orders.invoices[&invoice].clone();
@@ -181,8 +179,7 @@ impl Desk {
                 let Some(Ordered { user, card, invoice, paid }) = at.map(|at| self.ordered.remove(at)) else { return };
                 let request =
                     self.world.state.account(self.users[user]).unwrap().card(card).unwrap().request().unwrap();
-                let issued = Issued { issuer_card: "ic_1".into(), first4: 4000, last4: 1234, expiry: 2029 * 12 };
-                let outcome = if refused { Outcome::Refused(RefusalCode::Declined) } else { Outcome::Issued(issued) };
+                let outcome = if refused { Outcome::Refused(RefusalCode::Declined) } else { issued(2029 * 12) };
                 self.ask(user, Class::Settlement, command::Settle { card, request, outcome }, Ok(()));
                 if refused {
                     self.orders.refused(user, &paid, invoice);

@@ -1,6 +1,9 @@
 //! How steps are drawn: which, how often, and with which numbers.
 
-use florin_engine::{command::Class, terms::Change};
+use florin_engine::{
+    command::Class,
+    terms::{Change, RevealKind},
+};
 use proptest::prelude::*;
 
 use super::{Said, Step, Time, With};
@@ -69,6 +72,11 @@ fn change() -> impl Strategy<Value = (Change, Class)> {
     )
 }
 
+fn reveal() -> impl Strategy<Value = RevealKind> {
+    use RevealKind::{ByNumber, Cvv, Details, OneTimeCode, Page, Pin};
+    prop::sample::select(vec![ByNumber, Cvv, Details, OneTimeCode, Page, Pin])
+}
+
 fn until() -> impl Strategy<Value = Step> {
     // A month is long: what a story has come to is mostly over after it.
     let what = prop_oneof![
@@ -98,6 +106,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         12 => (card(), prop_oneof![9 => amount(), 1 => Just(0)], any::<bool>(), any::<bool>())
             .prop_map(|(card, amount, present, pin)| Step::Authorize { card, amount, present, pin }),
         4 => (auth(), amount()).prop_map(|(auth, amount)| Step::Increment { auth, amount }),
+        2 => (auth(), 0_i64..2).prop_map(|(auth, more)| Step::IncrementUpTo { auth, more }),
         9 => (auth(), maybe(), any::<bool>()).prop_map(|(auth, amount, last)| Step::Clear { auth, amount, last }),
         4 => (auth(), maybe()).prop_map(|(auth, amount)| Step::Reverse { auth, amount }),
         1 => card().prop_map(|card| Step::ReverseFirst { card }),
@@ -125,6 +134,8 @@ pub fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(card, which, amount, ops)| Step::Limits { card, which, amount, ops }),
         2 => (card(), prop_oneof![round(), 0_i64..5_000]).prop_map(|(card, amount)| Step::NoPin { card, amount }),
         3 => (card(), prop::bool::weighted(0.5)).prop_map(|(card, right)| Step::Activate { card, right }),
+        2 => (card(), reveal(), any::<bool>(), prop::bool::weighted(0.05))
+            .prop_map(|(card, kind, ops, long)| Step::Reveal { card, kind, ops, long }),
         2 => card().prop_map(|card| Step::Lapse { card }),
         1 => card().prop_map(|card| Step::Expire { card }),
         1 => (card(), prop::bool::weighted(0.05)).prop_map(|(card, empty)| Step::Appeal { card, empty }),

@@ -1,7 +1,10 @@
 //! Steps of a generated story: small numbers that a [`Table`](crate::table::Table) turns into commands on what is there by
 //! then.
 
-use florin_engine::{command::Class, terms::Change};
+use florin_engine::{
+    command::Class,
+    terms::{Change, RevealKind},
+};
 
 mod draw;
 
@@ -143,6 +146,13 @@ pub enum Step {
         card: u8,
         right: bool,
     },
+    Reveal {
+        card: u8,
+        kind: RevealKind,
+        ops: bool,
+        /// With an address that is too long.
+        long: bool,
+    },
     Lapse {
         card: u8,
     },
@@ -166,6 +176,11 @@ pub enum Step {
     Increment {
         auth: u8,
         amount: i64,
+    },
+    /// Up to the limit per transaction, or all that is on the card, and so much more.
+    IncrementUpTo {
+        auth: u8,
+        more: i64,
     },
     Clear {
         auth: u8,

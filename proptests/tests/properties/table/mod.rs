@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use florin_engine::{
-    command::{self, Class, Command, Envelope, Issued, Merchant, Outcome},
-    event::Event,
+    command::{self, Class, Command, Envelope, Outcome},
+    event::{Event, Revealed},
     ids::{AccountId, AppealId, AuthorizationId, CardId, CardRequestId, Kind, RequestId, mint},
     money::{Minor, Sealed},
+    reject::Figure,
+    terms,
 };
 
 use crate::{
-    model::{Answer, Assertion, Model},
+    kit::issued,
+    model::{Answer, Assertion, Decline, Model, Refusal},
     policy::{FIGURES, USD, gb},
     steps::{Said, Step},
     world::{Told, World},
@@ -18,10 +21,6 @@ use crate::{
 
 mod compare;
 mod take;
-
-pub fn merchant() -> Merchant {
-    Merchant { name: "Corner Shop".into(), mcc: 5411, country: gb() }
-}
 
 /// The world, the model beside it, and what the story can choose from.
 pub struct Table {
@@ -39,17 +38,30 @@ pub struct Table {
     sent: Vec<Envelope>,
 }
 
+fn plain(figures: &[(Figure, i64)]) -> Vec<(Figure, i128)> {
+    figures.iter().map(|(figure, value)| (*figure, i128::from(*value))).collect()
+}
+
+fn declined(event: &terms::Decline) -> Answer {
+    Answer::Declined(Decline { reason: event.reason, figures: plain(&event.figures) })
+}
+
 fn newest<T: Clone>(of: &[T], which: u8) -> Option<T> {
     let back = usize::from(which) % of.len().max(1);
     of.iter().rev().nth(back).cloned()
 }
 
 impl Table {
-    /// Three users with 2,000.00 USD each.
+    /// Three users with 2,000.00 USD each, under the first policy.
     pub fn new() -> Self {
+        Self::under(0)
+    }
+
+    /// The same under another of the policies.
+    pub fn under(figures: usize) -> Self {
         let mut table = Self {
-            world: World::under(crate::policy::policy()),
-            model: Model::under(&FIGURES[0]),
+            world: World::under(crate::policy::policy_of(figures)),
+            model: Model::under(&FIGURES[figures]),
             users: vec![],
             cards: vec![],
             auths: vec![],
@@ -83,18 +95,20 @@ impl Table {
         let told = self.world.admit(envelope.clone());
         let got = match &told {
             Told::Replayed(_) => Answer::Replayed,
-            Told::Rejected(reject) => Answer::Rejected(vec![reject.reason]),
+            Told::Rejected(reject) => {
+                Answer::Rejected(vec![Refusal { reason: reject.reason, figures: Some(plain(&reject.figures)) }])
+            }
             Told::Accepted(events) => events
                 .iter()
                 .find_map(|event| match event {
-                    Event::Declined(event) => Some(Answer::Declined(event.decline.reason)),
-                    Event::IncrementDeclined(event) => Some(Answer::Declined(event.decline.reason)),
+                    Event::Declined(event) => Some(declined(&event.decline)),
+                    Event::IncrementDeclined(event) => Some(declined(&event.decline)),
                     _ => None,
                 })
                 .unwrap_or(Answer::Accepted),
         };
         let agrees = match (&expected, &got) {
-            (Answer::Rejected(any), Answer::Rejected(one)) => any.contains(&one[0]),
+            (Answer::Rejected(any), Answer::Rejected(one)) => any.iter().any(|may| may.allows(&one[0])),
             (expected, got) => expected == got,
         };
         assert!(
@@ -106,6 +120,10 @@ impl Table {
             Told::Replayed(_) => {}
             Told::Accepted(_) => self.model.remember(now, &envelope, None),
             Told::Rejected(reject) => self.model.remember(now, &envelope, Some(reject.reason)),
+        }
+        if let (Told::Accepted(events), Command::RecordReveal(c)) = (&told, &envelope.command) {
+            let shown = Revealed { card: c.card, kind: c.kind, address: c.address.clone() };
+            assert_eq!(*events, [Event::from(shown)], "a reveal is told, with who saw what from where");
         }
         self.learn();
         self.compare(&envelope);
@@ -146,7 +164,7 @@ impl Table {
     fn issued(&self, id: CardId) -> Outcome {
         let expiry =
             self.cards.iter().find(|(_, card, _)| *card == id).map_or(2027 * 12 + 11, |(_, _, expiry)| *expiry);
-        Outcome::Issued(Issued { issuer_card: "ic_1".into(), first4: 4000, last4: 1234, expiry })
+        issued(expiry)
     }
 
     /// A dashboard card of a user, as new, that the issuer has made.

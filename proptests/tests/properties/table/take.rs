@@ -11,10 +11,11 @@ use florin_engine::{
     terms::{EmailStatus, RefusalCode},
 };
 
-use super::{Table, merchant, newest};
+use super::{Table, newest};
 use crate::{
+    kit::{merchant, order},
     model::{Assertion, MEMORY_MS, Phase, Waiting},
-    policy::{DAY, USD, gb, policy_of},
+    policy::{DAY, USD, policy_of},
     steps::{Said, Step, Time, With},
     world::Told,
 };
@@ -111,16 +112,9 @@ impl Table {
                 let account = self.user(user);
                 let card = CardId(self.minted(account, Kind::Card));
                 self.cards.push((account, card, [2026 * 12 + 2, 2026 * 12 + 4, 2027 * 12 + 11][usize::from(expiry)]));
-                let order = command::IssueCard {
-                    card,
-                    programme: if mobile { ProgrammeCode::Mobile } else { ProgrammeCode::Dashboard },
-                    kind: if physical { CardKind::Physical } else { CardKind::Virtual },
-                    initial: if mobile { Minor(0) } else { Minor(amount) },
-                    invoice: 0,
-                    provider: String::new(),
-                    country: gb(),
-                    profile: Sealed(vec![1]),
-                };
+                let programme = if mobile { ProgrammeCode::Mobile } else { ProgrammeCode::Dashboard };
+                let kind = if physical { CardKind::Physical } else { CardKind::Virtual };
+                let order = command::IssueCard { kind, ..order(card, programme, if mobile { 0 } else { amount }) };
                 if !matches!(self.ask(account, Class::User, order), Told::Accepted(_)) {
                     self.cards.pop();
                 }
@@ -200,6 +194,18 @@ impl Table {
                 let Some((account, card, expiry)) = newest(&self.cards, card) else { return };
                 let tried = Some(command::Tried { last4: if right { 1234 } else { 4321 }, expiry });
                 self.ask(account, Class::User, command::Activate { card, tried });
+            }
+            Step::Reveal { card, kind, ops, long } => {
+                let Some((account, card, _)) = newest(&self.cards, card) else { return };
+                let class = if ops { Class::Ops } else { Class::User };
+                let address = Sealed(vec![7; if long { Sealed::BYTES_MAX + 1 } else { 4 }]);
+                self.ask(account, class, command::RecordReveal { card, kind, address });
+            }
+            Step::IncrementUpTo { auth, more } => {
+                let Some((account, card, authorization)) = newest(&self.auths, auth) else { return };
+                let left = self.left(account, card, authorization);
+                let amount = Minor(i64::try_from(left).unwrap().max(0) + more);
+                self.ask(account, Class::Network, command::Increment { card, authorization, amount });
             }
             Step::Lapse { card } => {
                 let Some((account, card, _)) = newest(&self.cards, card) else { return };
@@ -325,6 +331,15 @@ impl Table {
         }
     }
 
+    /// How much more an authorization may come to: by the limit per transaction if there is one, else by the money on the card.
+    fn left(&self, account: AccountId, card: CardId, authorization: AuthorizationId) -> i128 {
+        let user = &self.model.users[&account];
+        let known = &user.cards[&card];
+        let amount = user.purchases.get(&authorization).map_or(0, |purchase| purchase.amount);
+        let of_one = known.limits.transaction.map(|limit| i128::from(limit.0) - amount);
+        of_one.unwrap_or_else(|| known.balance - user.held(card))
+    }
+
     /// When something falls due that a story has come to.
     fn time_of(&self, what: Time, which: u8) -> Option<u64> {
         match what {
@@ -344,7 +359,7 @@ impl Table {
             }
             Time::Memory => {
                 let envelope = newest(&self.sent, which)?;
-                self.model.memory.get(&(envelope.account, envelope.key)).map(|(time, _)| time + MEMORY_MS)
+                self.model.memory.get(&(envelope.account, envelope.key)).map(|known| known.time + MEMORY_MS)
             }
             Time::Policy => self.model.policies.last().map(|(_, from, _)| *from).filter(|from| *from > 0),
         }

@@ -1,20 +1,20 @@
 //! One wallet-funded card beside its model: steps, and what is compared after each.
 
 use florin_engine::{
-    command::{self, Class, Command, Issued, Outcome},
+    command::{self, Class, Command},
     event::Event,
     holds::Leg,
     ids::{AccountId, AuthorizationId, CardId, Kind, mint},
     money::{Asset, Minor, Sealed},
-    policy::{CardKind, ProgrammeCode},
+    policy::ProgrammeCode,
     postings::Ledger,
 };
 use proptest::prelude::*;
 
 use super::model::{Answer, Piece, Wallets, units_up};
 use crate::{
-    policy::{DAY, FIGURES, TOKENS, USD, asset, gb, policy, policy_of},
-    table::merchant,
+    kit::{made_card, merchant, register},
+    policy::{DAY, FIGURES, TOKENS, USD, asset, policy, policy_of},
     world::{Told, World},
 };
 
@@ -110,24 +110,8 @@ impl Desk {
     /// A card with nothing of its own, and tokens worth 100.00 USD in each of the wallets.
     pub fn new() -> Self {
         let mut world = World::under(policy());
-        let account = AccountId::from_pseudonym([4; 16], 1);
-        world.send(account, Class::Ops, command::RegisterUser { company: "demo".into(), country: gb() }).events();
-        let card = CardId(mint(account, world.key(), Kind::Card));
-        let order = command::IssueCard {
-            card,
-            programme: ProgrammeCode::Baas,
-            kind: CardKind::Virtual,
-            initial: Minor(0),
-            invoice: 0,
-            provider: String::new(),
-            country: gb(),
-            profile: Sealed(vec![1]),
-        };
-        world.send(account, Class::User, order).events();
-        let request = world.state.account(account).unwrap().card(card).unwrap().request().unwrap();
-        let issued = Issued { issuer_card: "ic_1".into(), first4: 4000, last4: 1234, expiry: 2029 * 12 };
-        let settle = command::Settle { card, request, outcome: Outcome::Issued(issued) };
-        world.send(account, Class::Settlement, settle).events();
+        let account = register(&mut world, 4);
+        let card = made_card(&mut world, account, ProgrammeCode::Baas, 0);
         let wallets = Wallets { rates: FIGURES[0].rates, ..Wallets::default() };
         let mut desk = Self { world, account, card, wallets, auths: vec![], deposited: [0; 3] };
         for token in 0..3 {

@@ -55,3 +55,16 @@ proptest! {
         desk.world.audit();
     }
 }
+
+/// A story that failed once: what is cleared beyond a hold draws on wallets that hold for other purchases.
+#[test]
+fn a_clearing_far_above_its_hold() {
+    let mut desk = Desk::new();
+    for amount in [1, 12_096, 5, 1, 1_678] {
+        desk.take(&Step::Authorize { amount });
+    }
+    desk.take(&Step::Clear { auth: 1, amount: Some(26_219), last: false });
+    desk.take(&Step::Reverse { auth: 3, amount: None });
+    desk.take(&Step::Authorize { amount: 1 });
+    desk.world.audit();
+}
