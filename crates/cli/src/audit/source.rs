@@ -18,7 +18,7 @@ pub(super) enum Source {
     Directory { journal: PathBuf, root: Option<PathBuf> },
     /// Records one after another, of one or more partitions, each partition's from genesis on; maybe a copy that is to be gone
     /// afterwards.
-    File(PathBuf, #[expect(dead_code, reason = "the copy is there as long as this is")] Option<Arc<TempDir>>),
+    File(PathBuf, Option<Arc<TempDir>>),
 }
 
 impl Source {
@@ -62,6 +62,15 @@ impl Source {
         match self {
             Self::File(path, _) => Some(path),
             Self::Directory { .. } => None,
+        }
+    }
+
+    /// The heads that the ledger published of itself. A file that somebody else made has none; a copy of streams has them
+    /// beside it.
+    pub(super) fn published(&self) -> Option<PathBuf> {
+        match self {
+            Self::Directory { journal, .. } => Some(journal.join("heads.jsonl")),
+            Self::File(_, copy) => copy.as_ref().map(|dir| dir.path().join("heads.jsonl")),
         }
     }
 
