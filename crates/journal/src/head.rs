@@ -39,8 +39,9 @@ pub struct SignedHead {
     pub signature: [u8; 64],
 }
 
-/// Fields of one line of `heads.jsonl`, bytes in hexadecimal.
+/// Fields of one line of `heads.jsonl`, bytes in hexadecimal. No others: they would not be signed.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Line {
     ledger: String,
     partition: u16,

@@ -27,7 +27,7 @@ pub struct Options {
     /// Rows at which a batch is written [512]; the rows of one entry always go together. Writers of the store stop its readers, so keep it to a few
     /// hundred.
     pub batch_rows_max: usize,
-    /// How far apart records are applied while nobody waits for them and they come one after the other [5 ms].
+    /// How far apart records are applied while nobody waits for them and they come one after the other [20 ms].
     pub gather: Duration,
     /// Whether it is noted what companies are to be told by webhooks [yes].
     pub due: bool,
@@ -35,7 +35,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, batch_rows_max: 512, gather: Duration::from_millis(5), due: true }
+        Self { cache_bytes: 64 << 20, batch_rows_max: 512, gather: Duration::from_millis(20), due: true }
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) fn check_signatures(heads: &[SignedHead], key: Option<&VerifyingKey>)
 
 /// The heads that the journal publishes, those with a bad line or signature told as findings.
 pub(super) fn published(source: &Source, ledger: &Ledger, sink: &Sink) -> Vec<SignedHead> {
-    let Some(path) = source.journal().map(|journal| journal.join("heads.jsonl")) else {
+    let Some(path) = source.published() else {
         return Vec::new();
     };
     let text = match fs::read_to_string(&path) {

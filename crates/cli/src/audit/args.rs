@@ -7,8 +7,9 @@ use clap::{Args, Subcommand};
 use crate::args::OnNats;
 
 pub(crate) const AUDIT: &str = "\
-Everything here is offline and read-only, and works on a copy or an export as well as beside a running server. A ledger on
-NATS (--nats) is copied to a temporary file first.
+Everything here is offline and read-only, and works on a copy or an export as well as beside a running server; but an export
+has no signed heads: `head` needs a journal's directory or NATS, and `prove` on an export needs --head. From a ledger on NATS
+(--nats) `head` and `prove` read a few messages; the others copy it to a temporary file first.
 
 Exit codes of `verify` and `check-proof`:
   0  clean: everything that was asked for was checked and fits (the views only with --views)
@@ -90,9 +91,10 @@ pub(crate) struct Verify {
 const HEAD: &str = "\
 Examples:
   florin audit head /var/lib/florin > kept-2026-07.head
+  florin audit head --nats nats://127.0.0.1:4222 --ledger main > kept-2026-07.head
 
 The heads go to standard output, one line of JSON each; the public key is told beside. Keep both where whoever runs the
-server cannot write. A running server signs a head at each checkpoint of its state.";
+server cannot write. A running server signs a head at each checkpoint of its state. An export has no signed heads.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Head {
@@ -112,7 +114,8 @@ A position is partition.record.entry, the entry included; other partitions are t
 pub(crate) struct Balance {
     #[command(flatten)]
     pub(super) place: Place,
-    /// A time (RFC 3339, or ms since 1970; what happened then is included) or a position [default: the end].
+    /// A time (RFC 3339, a date, or 13 digits of ms since 1970; what happened then is included) or a position [default:
+    /// the end].
     #[arg(long, value_name = "TIME|POSITION")]
     pub(super) as_of: Option<String>,
     /// As JSON.
@@ -126,7 +129,9 @@ Examples:
   florin audit statement --data /var/lib/florin --wallet acme/user-17/USD --json
   florin audit statement export.journal --wallet 0b1e…/USD
 
-COMPANY/USER/ASSET needs the vault and the master key of the data directory; ACCOUNT/ASSET needs neither.";
+COMPANY/USER/ASSET needs the vault and the master key of the data directory; ACCOUNT/ASSET needs neither. A CSV has the columns
+time, position, transaction, event, account, asset, card, against, amount, balance, merchant; opening and closing balance are
+rows of their own.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Statement {
@@ -138,10 +143,10 @@ pub(crate) struct Statement {
     /// A wallet: COMPANY/USER/ASSET, or ACCOUNT/ASSET.
     #[arg(long, value_name = "WALLET")]
     pub(super) wallet: Option<String>,
-    /// From this time on (RFC 3339, a date, or ms since 1970) [default: the beginning].
+    /// From this time on (RFC 3339, a date, or 13 digits of ms since 1970) [default: the beginning].
     #[arg(long, value_name = "TIME")]
     pub(super) from: Option<String>,
-    /// Before this time [default: the end].
+    /// Before this time; for one day name the day after it [default: the end].
     #[arg(long, value_name = "TIME")]
     pub(super) to: Option<String>,
     /// As CSV.
@@ -187,8 +192,8 @@ const PROVE: &str = "\
 Examples:
   florin audit prove /var/lib/florin --position 0.5120.3 --head kept.head -o topup.proof
 
-The head must be at that record or later. The file has the entry, its path to the head, and nothing else: a few KiB
-however long the history is.";
+The head must be at that record or later; a file of records has none, and needs --head. The proof has the entry, its path to
+the head, and nothing else: a few KiB however long the history is.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Prove {

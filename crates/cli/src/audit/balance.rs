@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::args::Balance;
 use super::books::{Books, Kind, Sums};
-use super::{moment, replay, words};
+use super::replay::Replay;
+use super::{moment, words};
 use crate::failure::{Exit, Failure};
 
 /// One line: a kind of ledger account in one asset, in the asset's decimals.
@@ -32,6 +33,8 @@ struct Trial {
     /// By asset: what is held for authorizations.
     held: BTreeMap<String, String>,
     balanced: bool,
+    /// What could not be read, and is not in the figures.
+    incomplete: Vec<String>,
 }
 
 /// Until when.
@@ -45,7 +48,6 @@ enum AsOf {
 /// Prints it.
 pub(super) fn run(args: &Balance) -> Result<(), Failure> {
     let source = args.place.source()?;
-    let ledger = replay::ledger(&source)?;
     let mut as_of = match args.as_of.as_deref() {
         None => AsOf::End,
         Some(text) => match moment::position(text) {
@@ -53,9 +55,12 @@ pub(super) fn run(args: &Balance) -> Result<(), Failure> {
             None => AsOf::Time(moment::parse(text)?),
         },
     };
+    let mut replay = Replay::open(&source)?;
+    let (id, partitions) = (replay.ledger.id, replay.ledger.partitions);
+    replay.expect(&(0..partitions).collect::<Vec<_>>());
     let mut all = Vec::new();
     if let AsOf::Position(partition, position) = as_of {
-        let (books, reached) = fold(&source, &ledger, partition, as_of)?;
+        let (books, reached) = fold(&mut replay, partition, as_of)?;
         let Some(time_ms) = reached.filter(|(last, _)| *last == position).map(|(_, time_ms)| time_ms) else {
             return Err(Failure::new(Exit::Usage, format!("partition {partition} has no entry at {position}"))
                 .advise("a position is partition.record.entry"));
@@ -63,28 +68,25 @@ pub(super) fn run(args: &Balance) -> Result<(), Failure> {
         all.push((partition, books));
         as_of = AsOf::Time(time_ms);
     }
-    for partition in 0..ledger.partitions {
+    for partition in 0..partitions {
         if all.iter().all(|(done, _)| *done != partition) {
-            all.push((partition, fold(&source, &ledger, partition, as_of)?.0));
+            all.push((partition, fold(&mut replay, partition, as_of)?.0));
         }
     }
-    let trial = add_up(&ledger.id.to_string(), args.as_of.clone(), all.iter().map(|(_, books)| books));
+    let mut trial = add_up(&id.to_string(), args.as_of.clone(), all.iter().map(|(_, books)| books));
+    let end = replay.end();
+    trial.incomplete.clone_from(&end.incomplete);
     if args.json {
         println!("{}", serde_json::to_string_pretty(&trial).unwrap_or_default());
     } else {
         show(&trial);
     }
-    Ok(())
+    end.close()
 }
 
-fn fold(
-    source: &super::source::Source,
-    ledger: &florin_journal::Ledger,
-    partition: u16,
-    as_of: AsOf,
-) -> Result<(Books, Option<(Position, u64)>), Failure> {
+fn fold(replay: &mut Replay<'_>, partition: u16, as_of: AsOf) -> Result<(Books, Option<(Position, u64)>), Failure> {
     let (mut books, mut reached) = (Books::default(), None);
-    replay::entries(source, ledger, partition, |position, entry| {
+    replay.entries(partition, |position, entry| {
         let admitted = &entry.admitted;
         let after = match as_of {
             AsOf::End => false,
@@ -145,6 +147,7 @@ fn add_up<'a>(ledger: &str, as_of: Option<String>, all: impl Iterator<Item = &'a
         receivable: by_asset(owed),
         held: by_asset(held),
         balanced: totals.values().all(|total| *total == 0),
+        incomplete: Vec::new(),
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) struct Records {
     trailer: Option<Trailer>,
     /// Why the file is not as it was written; partitions are checked all the same.
     flaws: Vec<Finding>,
-    #[expect(dead_code, reason = "the copy is there as long as this is")]
+    /// Where it lies, if it is a copy that is gone with this.
     copy: Option<TempDir>,
 }
 
@@ -77,6 +77,16 @@ impl Records {
     /// The ledger, if there is a trailer that says it.
     pub(super) fn ledger(&self) -> Option<&Ledger> {
         self.trailer.as_ref().map(|trailer| &trailer.contents.ledger)
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where a copy lies, and what was put beside it.
+    pub(super) fn beside(&self) -> Option<&Path> {
+        self.copy.as_ref().map(TempDir::path)
     }
 
     /// What the trailer says of a partition.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Bytes of the journal done and to do.
 #[derive(Debug)]
@@ -38,6 +38,11 @@ impl Meter {
     /// Says what is being done now.
     pub(super) fn doing(&self, what: &'static str) {
         self.0.set_message(what);
+    }
+
+    /// Draws nothing from now on.
+    pub(super) fn hide(&self) {
+        self.0.set_draw_target(ProgressDrawTarget::hidden());
     }
 
     /// Takes the bar off the screen.

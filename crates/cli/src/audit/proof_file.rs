@@ -59,9 +59,21 @@ impl ProofFile {
         (self.format == FORMAT).then_some((proof, unhex(&self.entry)?))
     }
 
+    /// The file.
+    pub(super) fn text(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// Reads what [`text`](Self::text) wrote. Nothing else is a proof, not even the same with other spaces: whoever holds a
+    /// file that was changed is told so.
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let file: Self = serde_json::from_slice(bytes).ok()?;
+        (file.text().as_bytes() == bytes).then_some(file)
+    }
+
     pub(super) fn read(path: &Path) -> Result<Option<Self>, Failure> {
-        let text = std::fs::read_to_string(path).map_err(|cause| Failure::io("read", path, cause))?;
-        Ok(serde_json::from_str(&text).ok())
+        let bytes = std::fs::read(path).map_err(|cause| Failure::io("read", path, cause))?;
+        Ok(Self::parse(&bytes))
     }
 }
 
@@ -89,29 +101,37 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use florin_proptests::fuzz::{Target, bytes, json};
-    use serde_json::Value;
 
     use super::*;
 
-    /// What is read of a changed file is another proof, or the file only looks otherwise.
-    #[test]
-    fn a_changed_file_is_no_proof_or_another() {
+    fn proof() -> EntryProof {
         let hash = |n: u8| Hash([n, 0x0A, 0xB0, 1].repeat(8).try_into().unwrap());
-        let proof = EntryProof {
+        EntryProof {
             entry: 3,
             path: vec![hash(1), hash(2)],
             header: [0x0C; HEADER_BYTES],
             count: 9,
             climb: vec![hash(3)],
             peaks: vec![hash(4), hash(5)],
-        };
-        let whole = serde_json::to_value(ProofFile::new(&proof, b"\x00an entry")).unwrap();
-        let text = whole.to_string().into_bytes();
-        let mut same = 0;
+        }
+    }
+
+    /// A file that differs in any byte is no proof, or one of something else.
+    #[test]
+    fn a_changed_file_is_no_proof_or_another() {
+        let own = (proof(), b"\x00an entry".to_vec());
+        let file = ProofFile::new(&own.0, &own.1);
+        let (whole, text) = (serde_json::to_value(&file).unwrap(), file.text().into_bytes());
+        let (mut others, mut same) = (0, 0);
         let inputs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/inputs");
         Target { name: "proof-files", inputs, rounds: 20_000 }.run(
             |rng| match rng.below(3) {
-                0 => json::mutate(rng, &whole).into_bytes(),
+                0 => {
+                    // Other contents in the right spelling, where they still are a proof's.
+                    let changed = json::mutate(rng, &whole);
+                    let file = serde_json::from_str(&changed).map(|file: ProofFile| file.text());
+                    file.unwrap_or(changed).into_bytes()
+                }
                 1 => bytes::mutate(rng, std::slice::from_ref(&text)),
                 _ => {
                     let mut text = text.clone();
@@ -121,16 +141,39 @@ mod tests {
                 }
             },
             |input| {
-                let Some(parts) = serde_json::from_slice::<ProofFile>(input).ok().and_then(|file| file.parts()) else {
-                    return;
-                };
-                if parts == (proof.clone(), b"\x00an entry".to_vec()) {
+                let Some(parts) = ProofFile::parse(input).and_then(|file| file.parts()) else { return };
+                if parts == own {
                     same += 1;
-                    let read: Value = serde_json::from_slice(input).unwrap();
-                    assert_eq!(read, whole, "a proof has one spelling");
+                    assert_eq!(input, text, "a proof has one spelling");
+                } else {
+                    others += 1;
                 }
             },
         );
-        assert!(same > 50, "now and then a change comes to nothing: {same}");
+        // The test reaches what it is about: files that are read, and are told apart.
+        assert!(others > 50 && same > 0, "{others} others, {same} unchanged");
+    }
+
+    #[test]
+    fn the_same_in_another_spelling_is_no_proof() {
+        let file = ProofFile::new(&proof(), b"an entry");
+        let text = file.text();
+        assert!(ProofFile::parse(text.as_bytes()).is_some());
+        let first = "\"format\": \"florin proof 1\",\n  ";
+        let respelt = [
+            format!("{text}\n"),
+            format!(" {text}"),
+            serde_json::to_string(&file).unwrap(),
+            text.replace("\"number\": 3", "\"number\": 03"),
+            text.replace("\"number\": 3", "\"number\":3"),
+            text.replace("\"number\"", "\"\\u006eumber\""),
+            text.replace("florin proof", "\\u0066lorin proof"),
+            text.replacen(first, "", 1).replace("\"count\"", &format!("{first}\"count\"")),
+            format!("\u{FEFF}{text}"),
+        ];
+        for respelt in respelt {
+            assert_ne!(respelt, text);
+            assert!(ProofFile::parse(respelt.as_bytes()).is_none(), "{respelt}");
+        }
     }
 }

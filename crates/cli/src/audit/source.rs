@@ -73,6 +73,15 @@ impl Source {
         }
     }
 
+    /// The heads that the ledger published of itself. A file that somebody else made has none; a copy of streams has them
+    /// beside it.
+    pub(super) fn published(&self) -> Option<PathBuf> {
+        match self {
+            Self::Directory { journal, .. } => Some(journal.join("heads.jsonl")),
+            Self::File(records) => records.beside().map(|dir| dir.join("heads.jsonl")),
+        }
+    }
+
     /// The records of a partition, in order.
     pub(super) fn walk(&self, partition: PartitionId) -> std::io::Result<Walk> {
         match self {

@@ -1,255 +1,280 @@
 //! `florin audit statement`: what moved on one card or wallet, line by line, between an opening and a closing balance.
+//!
+//! One pass over a partition; each line goes out as it is read, so that memory does not grow with what was moved.
 
+use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, StdoutLock};
 use std::ops::ControlFlow;
 
 use florin_engine::{
-    codec::Outcome,
+    codec::{Entry, Outcome},
     event::Event,
-    ids::{AccountId, CardId, transaction_id},
+    ids::{AccountId, CardId, Position},
     money::Asset,
+    policy::Funding,
     postings::{Ledger as Account, Posting, Side, postings},
 };
-use florin_vault::{MasterKey, Vault};
-use serde::Serialize;
 
 use super::args::Statement;
 use super::books::Kind;
-use super::source::Source;
-use super::{moment, replay, words};
+use super::decimals::Decimals;
+use super::purchases::{self, Place, Purchases};
+use super::replay::Replay;
+use super::sheet::{Form, Head, Line, Sheet};
+use super::{moment, wallet};
 use crate::failure::{Exit, Failure};
-use crate::{causes, secrets};
-
-/// One movement. Amounts are in the asset's decimals, credits to the card or wallet positive.
-#[derive(Debug, Serialize)]
-struct Line {
-    time: String,
-    position: String,
-    transaction: String,
-    event: &'static str,
-    /// The other side of the posting.
-    against: &'static str,
-    amount: String,
-    balance: String,
-    merchant: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Sheet {
-    of: String,
-    asset: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
-    opening: String,
-    lines: Vec<Line>,
-    closing: String,
-}
 
 /// Prints it.
 pub(super) fn run(args: &Statement) -> Result<(), Failure> {
+    let (from, to) = moment::range(args.from.as_deref(), args.to.as_deref())?;
     let source = args.place.source()?;
-    let ledger = replay::ledger(&source)?;
-    let from = args.from.as_deref().map_or(Ok(0), moment::parse)?;
-    let to = args.to.as_deref().map_or(Ok(u64::MAX), moment::parse)?;
+    let mut replay = Replay::open(&source)?;
     let (of, wanted, partition) = match (args.card, args.wallet.as_deref()) {
         (Some(card), _) => {
             let card = CardId::from(card);
-            (format!("card {card}"), (Account::Card(card), None), card.partition())
+            (format!("card {card}"), Wanted::Card(card), card.partition())
         }
-        (None, Some(wallet)) => {
-            let (account, asset) = self::wallet(&source, wallet, ledger.partitions)?;
-            (format!("wallet {account}/{asset}"), (Account::Wallet(account), Some(asset)), account.partition())
+        (None, Some(name)) => {
+            let (account, asset) = wallet::find(&source, name, replay.ledger.partitions)?;
+            (format!("wallet {account}/{asset}"), Wanted::Wallet(account, asset), account.partition())
         }
         (None, None) => return Err(Failure::new(Exit::Usage, "name a card or a wallet")),
     };
-    let mut sheet = Tally {
-        wanted,
-        decimals: 0,
-        all_decimals: Vec::new(),
-        asset: wanted.1,
-        opening: 0,
-        balance: 0,
-        lines: Vec::new(),
+    let form = match (args.json, args.csv) {
+        (true, _) => Form::Json,
+        (_, true) => Form::Csv,
+        _ => Form::Text,
     };
-    replay::entries(&source, &ledger, partition, |position, entry| {
-        let admitted = &entry.admitted;
-        if admitted.time_ms >= to {
-            return ControlFlow::Break(());
+    if io::stdout().is_terminal() {
+        replay.silent();
+    }
+    replay.expect(&[partition]);
+    let head = Head { of, asset: String::new(), from: args.from.clone(), to: args.to.clone(), opening: String::new() };
+    let mut tally = Tally::new(wanted, partition, (from, to), Out::Before(form, head));
+    let mut failed = Ok(());
+    replay.entries(partition, |position, entry| match tally.entry(position, &entry) {
+        Ok(flow) => flow,
+        Err(stopped) => {
+            failed = Err(stopped);
+            ControlFlow::Break(())
         }
-        if let Outcome::Accepted(events) = &entry.outcome {
-            for (n, event) in (0..).zip(events) {
-                let line = Raw {
-                    time_ms: admitted.time_ms,
-                    position: format!("{partition}.{position}"),
-                    transaction: transaction_id(partition, position, n).to_string(),
-                    event: event.name(),
-                    merchant: merchant(event),
-                    ..Raw::default()
-                };
-                sheet.event(admitted.envelope.account, event, from, &line);
-            }
-        }
-        ControlFlow::Continue(())
     })?;
-    if sheet.lines.is_empty() && sheet.balance == 0 {
-        eprintln!("nothing moved on {of} in that time; check the id if it should have");
+    let end = replay.end();
+    match failed.and_then(|()| tally.end(&end.incomplete)) {
+        Ok(()) => end.close(),
+        // Whoever reads has seen enough.
+        Err(Stopped::Writing(cause)) if cause.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(Stopped::Writing(cause)) => Err(Failure::new(Exit::Disk, "the statement cannot be written").because(cause)),
+        // What is not there may be in what could not be read.
+        Err(Stopped::Failure(failure)) => end.close().and(Err(failure)),
     }
-    let sheet = sheet.sheet(of, args);
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&sheet).unwrap_or_default());
-    } else if args.csv {
-        csv(&sheet);
-    } else {
-        show(&sheet);
-    }
-    Ok(())
 }
 
-#[derive(Clone, Default)]
-struct Raw {
-    time_ms: u64,
-    position: String,
-    transaction: String,
-    event: &'static str,
-    against: &'static str,
-    amount: i128,
-    balance: i128,
-    merchant: String,
+/// Whose statement.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Card(CardId),
+    Wallet(AccountId, Asset),
+}
+
+/// Why a statement is not written to its end.
+enum Stopped {
+    Writing(io::Error),
+    Failure(Failure),
+}
+
+impl From<io::Error> for Stopped {
+    fn from(cause: io::Error) -> Self {
+        Self::Writing(cause)
+    }
+}
+
+/// Where the lines go: the sheet begins once its opening balance is known.
+enum Out {
+    Before(Form, Head),
+    Begun(Sheet<BufWriter<StdoutLock<'static>>>),
+    Done,
 }
 
 struct Tally {
-    wanted: (Account, Option<Asset>),
-    decimals: u8,
-    all_decimals: Vec<(Asset, u8)>,
+    wanted: Wanted,
+    partition: u16,
+    from: u64,
+    to: u64,
+    /// Whose it is, once the ledger is seen to have it: only this account's entries are looked into.
+    account: Option<AccountId>,
     asset: Option<Asset>,
-    opening: i128,
+    decimals: Decimals,
+    purchases: Purchases,
     balance: i128,
-    lines: Vec<Raw>,
+    moved: Vec<Posting>,
+    out: Out,
 }
 
 impl Tally {
-    fn event(&mut self, account: AccountId, event: &Event, from: u64, line: &Raw) {
-        if let Event::PolicyAdopted(adopted) = event {
-            self.all_decimals.extend(adopted.policy.assets.iter().map(|asset| (asset.code, asset.decimals)));
+    fn new(wanted: Wanted, partition: u16, (from, to): (u64, u64), out: Out) -> Self {
+        let asset = match wanted {
+            Wanted::Card(_) => None,
+            Wanted::Wallet(_, asset) => Some(asset),
+        };
+        Self {
+            wanted,
+            partition,
+            from,
+            to,
+            account: None,
+            asset,
+            decimals: Decimals::default(),
+            purchases: Purchases::default(),
+            balance: 0,
+            moved: Vec::new(),
+            out,
         }
-        let mut moved: Vec<Posting> = Vec::new();
-        postings(account, event, &mut moved);
-        // Postings come in pairs, so the other side of each is beside it.
-        for pair in moved.chunks_exact(2) {
-            for (own, other) in [(&pair[0], &pair[1]), (&pair[1], &pair[0])] {
-                let (ledger, asset) = self.wanted;
-                if own.ledger != ledger || asset.is_some_and(|asset| own.asset != asset) {
-                    continue;
+    }
+
+    fn entry(&mut self, position: Position, entry: &Entry) -> Result<ControlFlow<()>, Stopped> {
+        let (account, time_ms) = (entry.admitted.envelope.account, entry.admitted.time_ms);
+        let Outcome::Accepted(events) = &entry.outcome else { return Ok(ControlFlow::Continue(())) };
+        for event in events {
+            self.meet(account, event)?;
+        }
+        if time_ms >= self.to {
+            // A card may be made later: then it had nothing yet, which is no mistake in its id.
+            return Ok(if self.account.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
+        }
+        if self.account == Some(account) {
+            for (n, event) in (0..).zip(events) {
+                self.event(account, time_ms, (position, n), event)?;
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Learns decimals, and that the card or wallet is there.
+    fn meet(&mut self, account: AccountId, event: &Event) -> Result<(), Stopped> {
+        match (event, self.wanted) {
+            (Event::PolicyAdopted(_), _) => self.decimals.learn(event),
+            (Event::CardRequested(requested), Wanted::Card(card)) if requested.card == card => {
+                if requested.funding == Funding::Wallet {
+                    let what = format!("card {card} draws on its user's wallets and has no balance of its own");
+                    let advice = format!("ask for a wallet: --wallet {account}/{}", requested.currency);
+                    return Err(Stopped::Failure(Failure::new(Exit::Usage, what).advise(advice)));
                 }
-                self.asset = Some(own.asset);
-                let amount = i128::from(own.amount.0);
-                let amount = if own.side == Side::Credit { amount } else { -amount };
-                self.balance += amount;
-                if line.time_ms < from {
-                    self.opening = self.balance;
-                } else {
-                    let against = Kind::of(&other.ledger).word();
-                    self.lines.push(Raw { against, amount, balance: self.balance, ..line.clone() });
+                (self.account, self.asset) = (Some(account), Some(requested.currency));
+            }
+            (_, Wanted::Wallet(wallet, _)) if wallet == account => self.account = Some(account),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, account: AccountId, time_ms: u64, place: Place, event: &Event) -> Result<(), Stopped> {
+        self.purchases.note(place, event);
+        let mut moved = std::mem::take(&mut self.moved);
+        moved.clear();
+        postings(account, event, &mut moved);
+        if !moved.is_empty() {
+            // Postings come in pairs, so the other side of each is beside it.
+            let parts = purchases::parts(event, moved.len() / 2);
+            for (pair, part) in moved.chunks_exact(2).zip(parts) {
+                for (own, other) in [(&pair[0], &pair[1]), (&pair[1], &pair[0])] {
+                    if self.is_wanted(own) {
+                        self.posting(time_ms, place, event, part, own, other)?;
+                    }
                 }
             }
         }
-        if let Some(asset) = self.asset
-            && let Some((_, decimals)) = self.all_decimals.iter().rev().find(|(code, _)| *code == asset)
-        {
-            self.decimals = *decimals;
+        self.moved = moved;
+        Ok(())
+    }
+
+    fn is_wanted(&self, own: &Posting) -> bool {
+        match self.wanted {
+            Wanted::Card(card) => own.ledger == Account::Card(card),
+            Wanted::Wallet(account, asset) => own.ledger == Account::Wallet(account) && own.asset == asset,
         }
     }
 
-    fn sheet(self, of: String, args: &Statement) -> Sheet {
-        let amount = |minor| words::amount(minor, self.decimals);
-        let lines = self.lines.into_iter().map(|raw| Line {
-            time: moment::show(raw.time_ms),
-            position: raw.position,
-            transaction: raw.transaction,
-            event: raw.event,
-            against: raw.against,
-            amount: amount(raw.amount),
-            balance: amount(raw.balance),
-            merchant: raw.merchant,
-        });
-        Sheet {
-            of,
-            asset: self.asset.map(|asset| asset.to_string()),
-            from: args.from.clone(),
-            to: args.to.clone(),
-            opening: amount(self.opening),
-            lines: lines.collect(),
-            closing: amount(self.balance),
+    fn posting(
+        &mut self,
+        time_ms: u64,
+        place: Place,
+        event: &Event,
+        part: u32,
+        own: &Posting,
+        other: &Posting,
+    ) -> Result<(), Stopped> {
+        let amount = i128::from(own.amount.0);
+        let amount = if own.side == Side::Credit { amount } else { -amount };
+        if time_ms < self.from {
+            self.balance += amount;
+            return Ok(());
         }
-    }
-}
-
-fn merchant(event: &Event) -> String {
-    match event {
-        Event::ForcePosted(event) => event.merchant.name.clone(),
-        Event::Refunded(event) => event.merchant.name.clone(),
-        _ => String::new(),
-    }
-}
-
-/// Reads `ACCOUNT/ASSET` or `COMPANY/USER/ASSET`; a user may have slashes.
-fn wallet(source: &Source, text: &str, partitions: u16) -> Result<(AccountId, Asset), Failure> {
-    let bad = || {
-        Failure::new(Exit::Usage, format!("{text} is no wallet"))
-            .advise("write COMPANY/USER/ASSET, such as acme/user-17/USD, or ACCOUNT/ASSET")
-    };
-    let (who, asset) = text.rsplit_once('/').ok_or_else(bad)?;
-    let asset = Asset::parse(asset).ok_or_else(bad)?;
-    let Some((company, user)) = who.split_once('/') else {
-        let account: uuid::Uuid = who.parse().map_err(|_| bad())?;
-        return Ok((AccountId::from(account), asset));
-    };
-    let root = source.root().ok_or_else(|| {
-        Failure::new(Exit::Usage, "only a data directory has the vault that knows users")
-            .advise("name the data directory, or the wallet as ACCOUNT/ASSET")
-    })?;
-    // A copy: opening a vault writes to it, and a running server has it open.
-    let scratch = tempfile::tempdir().map_err(|cause| Failure::io("make", &std::env::temp_dir(), cause))?;
-    let vault = root.join("ledger").join("vault.redb");
-    let copy = scratch.path().join("vault.redb");
-    for suffix in ["", ".shreds"] {
-        let named = |path: &std::path::Path| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            std::path::PathBuf::from(name)
+        self.begin()?;
+        self.balance += amount;
+        let line = Line {
+            time: moment::show(time_ms),
+            position: format!("{}.{}", self.partition, place.0),
+            transaction: self.purchases.transaction(self.partition, place, event, part).to_string(),
+            event: event.name(),
+            asset: own.asset.as_str(),
+            card: purchases::card_of(event).map_or_else(String::new, |card| card.to_string()),
+            against: Kind::of(&other.ledger).word(),
+            amount: self.figure(amount),
+            balance: self.figure(self.balance),
+            merchant: &self.purchases.merchant(event),
         };
-        let from = named(&vault);
-        std::fs::copy(&from, named(&copy)).map_err(|cause| Failure::io("copy", &from, cause))?;
-    }
-    let master: MasterKey = secrets::master_key(&root.join("master.key"), false)?;
-    let vault = Vault::open(&copy, &master).map_err(causes::vault)?;
-    Ok((AccountId::from_pseudonym(vault.pseudonym(company, user), partitions), asset))
-}
-
-fn csv(sheet: &Sheet) {
-    let field = |text: &str| {
-        if text.contains([',', '"', '\n', '\r']) {
-            format!("\"{}\"", text.replace('"', "\"\""))
-        } else {
-            text.to_owned()
+        if let Out::Begun(sheet) = &mut self.out {
+            sheet.line(&line)?;
         }
-    };
-    println!("time,position,transaction,event,against,amount,balance,merchant");
-    println!("{},,,opening,,,{},", sheet.from.as_deref().unwrap_or(""), sheet.opening);
-    for line in &sheet.lines {
-        let Line { time, position, transaction, event, against, amount, balance, merchant } = line;
-        println!("{time},{position},{transaction},{event},{against},{amount},{balance},{}", field(merchant));
+        Ok(())
     }
-    println!("{},,,closing,,,{},", sheet.to.as_deref().unwrap_or(""), sheet.closing);
-}
 
-fn show(sheet: &Sheet) {
-    println!("{} {}", sheet.of, sheet.asset.as_deref().unwrap_or(""));
-    println!("opening {:>70}", sheet.opening);
-    for line in &sheet.lines {
-        println!(
-            "{} {:>14} {:<16} {:<16} {:>16} {:>16} {}",
-            line.time, line.position, line.event, line.against, line.amount, line.balance, line.merchant
-        );
+    fn figure(&self, minor: i128) -> String {
+        self.asset.map_or_else(|| minor.to_string(), |asset| self.decimals.amount(asset, minor))
     }
-    println!("closing {:>70}", sheet.closing);
+
+    /// Begins the sheet with the balance so far, unless it has begun.
+    fn begin(&mut self) -> Result<(), Stopped> {
+        let opening = self.figure(self.balance);
+        let asset = self.asset.map_or_else(String::new, |asset| asset.to_string());
+        self.out = match std::mem::replace(&mut self.out, Out::Done) {
+            Out::Before(form, head) => {
+                let out = BufWriter::new(io::stdout().lock());
+                Out::Begun(Sheet::begin(out, form, Head { asset, opening, ..head })?)
+            }
+            begun => begun,
+        };
+        Ok(())
+    }
+
+    fn end(mut self, incomplete: &[String]) -> Result<(), Stopped> {
+        if let Some(unknown) = self.unknown() {
+            return Err(Stopped::Failure(unknown));
+        }
+        self.begin()?;
+        let closing = self.figure(self.balance);
+        if let Out::Begun(sheet) = self.out {
+            sheet.end(&closing, incomplete)?;
+        }
+        Ok(())
+    }
+
+    /// Why a statement without lines would mislead.
+    fn unknown(&self) -> Option<Failure> {
+        let (what, advice) = match (self.wanted, self.account) {
+            (Wanted::Card(card), None) => (
+                format!("the ledger has no card {card}"),
+                "an id carries its partition: check that it is of this ledger",
+            ),
+            (Wanted::Wallet(account, _), None) => (
+                format!("the ledger has no account {account}"),
+                "check company and user, upper and lower case too, or the account's id",
+            ),
+            (Wanted::Wallet(_, asset), _) if !self.decimals.knows(asset) => {
+                (format!("no policy of the ledger has the asset {asset}"), "check its code")
+            }
+            _ => return None,
+        };
+        Some(Failure::new(Exit::Usage, what).advise(advice))
+    }
 }

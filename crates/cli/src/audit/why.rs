@@ -8,13 +8,18 @@ use florin_engine::{
     evolve::evolve,
     ids::{AccountId, AuthorizationId, CardId, Position, TransactionId, transaction_id},
     limits::Day,
+    money::{Asset, Minor},
     state::{Card, State},
     terms::Decline,
 };
 use serde::Serialize;
+use serde_json::Value;
 
 use super::args::{What, Why};
-use super::{moment, replay, words};
+use super::decimals::Decimals;
+use super::moment;
+use super::replay::Replay;
+use super::told::{self, Teller};
 use crate::failure::{Exit, Failure};
 
 /// One entry that has to do with what was asked.
@@ -25,34 +30,37 @@ struct Step {
     class: String,
     command: &'static str,
     policy: u32,
-    /// Events in words, or the reject.
-    outcome: Vec<String>,
-    decline: Option<Declined>,
+    /// What happened; empty if it was rejected.
+    events: Vec<Value>,
+    reject: Option<Value>,
+    decline: Option<Value>,
     /// The card just before, where money was decided on.
     before: Option<Figures>,
 }
 
-#[derive(Debug, Serialize)]
-struct Declined {
-    reason: &'static str,
-    figures: Vec<(String, i64)>,
-}
-
-/// A card at one moment, in minor units of its currency.
+/// A card at one moment. Amounts are in the decimals of its currency, those of a wallet in its asset's.
 #[derive(Debug, Serialize)]
 struct Figures {
     card: String,
-    status: String,
-    pending: Option<String>,
+    status: Value,
+    pending: Option<Value>,
     currency: String,
-    balance: i64,
-    held: i64,
-    available: i64,
-    limits: String,
-    used_today: i64,
-    used_this_month: i64,
-    used_ever: i64,
-    wallets: Vec<String>,
+    balance: Value,
+    held: Value,
+    available: Value,
+    limits: Value,
+    used_today: Value,
+    used_this_month: Value,
+    used_ever: Value,
+    wallets: Vec<Wallet>,
+}
+
+#[derive(Debug, Serialize)]
+struct Wallet {
+    asset: String,
+    balance: Value,
+    held: Value,
+    available: Value,
 }
 
 #[derive(Debug, Serialize)]
@@ -60,6 +68,8 @@ struct Answer {
     steps: Vec<Step>,
     /// The card as it is now.
     now: Option<Figures>,
+    /// What could not be read.
+    incomplete: Vec<String>,
 }
 
 /// What is asked for.
@@ -72,11 +82,13 @@ enum Wanted {
 /// Prints it.
 pub(super) fn run(args: &Why) -> Result<(), Failure> {
     let source = args.place.source()?;
-    let ledger = replay::ledger(&source)?;
     let (partition, wanted) = wanted(&args.what)?;
-    let mut state = State::new(partition, ledger.partitions);
-    let mut search = Search { partition, wanted, account: None, card: None, steps: Vec::new() };
-    replay::entries(&source, &ledger, partition, |position, entry| {
+    let mut replay = Replay::open(&source)?;
+    replay.expect(&[partition]);
+    let mut state = State::new(partition, replay.ledger.partitions);
+    let mut search =
+        Search { partition, wanted, account: None, card: None, decimals: Decimals::default(), steps: Vec::new() };
+    replay.entries(partition, |position, entry| {
         search.entry(&state, position, &entry);
         let outcome = match &entry.outcome {
             Outcome::Accepted(events) => Ok(events.as_slice()),
@@ -88,18 +100,24 @@ pub(super) fn run(args: &Why) -> Result<(), Failure> {
             _ => ControlFlow::Continue(()),
         }
     })?;
+    let end = replay.end();
     if search.steps.is_empty() {
+        end.close()?;
         return Err(Failure::new(Exit::Other, "the journal has nothing of that id")
             .advise("an id carries its partition; check that it is of this ledger"));
     }
     let now = matches!(search.wanted, Wanted::Card(_)).then(|| search.card).flatten();
-    let answer = Answer { now: now.and_then(|card| figures(&state, card)), steps: search.steps };
+    let answer = Answer {
+        now: now.and_then(|card| figures_at(&state, &search.decimals, card, state.clock_ms())),
+        steps: search.steps,
+        incomplete: end.incomplete.clone(),
+    };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default());
     } else {
         show(&answer);
     }
-    Ok(())
+    end.close()
 }
 
 fn wanted(what: &What) -> Result<(u16, Wanted), Failure> {
@@ -121,6 +139,7 @@ struct Search {
     /// The card's account, once known: only its entries are looked into.
     account: Option<AccountId>,
     card: Option<CardId>,
+    decimals: Decimals,
     steps: Vec<Step>,
 }
 
@@ -130,6 +149,9 @@ impl Search {
             Outcome::Accepted(events) => events.as_slice(),
             Outcome::Rejected(_) => &[],
         };
+        for event in events {
+            self.decimals.learn(event);
+        }
         let about = match self.wanted {
             Wanted::Entry(wanted) => wanted == position,
             Wanted::Card(card) => self.about_card(card, entry, events),
@@ -155,6 +177,7 @@ impl Search {
             _ => events.iter().find_map(authorization_of).map(|(card, _)| card).or_else(|| named_card(state, entry)),
         };
         self.card = card.or(self.card);
+        let teller = Teller { decimals: &self.decimals, currency: card.and_then(|card| currency(state, events, card)) };
         let envelope = &entry.admitted.envelope;
         self.steps.push(Step {
             position: format!("{}.{position}", self.partition),
@@ -162,15 +185,13 @@ impl Search {
             class: format!("{:?}", envelope.class),
             command: envelope.command.name(),
             policy: entry.admitted.policy,
-            outcome: match &entry.outcome {
-                Outcome::Accepted(events) => events.iter().map(words::of).collect(),
-                Outcome::Rejected(reject) => vec![format!("rejected ({:?}): {reject}", reject.reason)],
+            events: events.iter().map(|event| teller.event(event)).collect(),
+            reject: match &entry.outcome {
+                Outcome::Accepted(_) => None,
+                Outcome::Rejected(reject) => Some(told::reject(reject)),
             },
-            decline: events.iter().find_map(decline_of).map(|decline| Declined {
-                reason: decline.reason.word(),
-                figures: decline.figures.iter().map(|(figure, value)| (format!("{figure:?}"), *value)).collect(),
-            }),
-            before: card.and_then(|card| figures_at(state, card, entry.admitted.time_ms)),
+            decline: events.iter().find_map(decline_of).map(|decline| teller.decline(decline)),
+            before: card.and_then(|card| figures_at(state, &self.decimals, card, entry.admitted.time_ms)),
         });
     }
 
@@ -233,35 +254,44 @@ fn named_card(state: &State, entry: &Entry) -> Option<CardId> {
     account.cards.iter().map(|card| card.id).find(|card| text.contains(&card.to_string()))
 }
 
-fn figures(state: &State, card: CardId) -> Option<Figures> {
-    figures_at(state, card, state.clock_ms())
+/// A card's currency, also in the entry that makes it.
+fn currency(state: &State, events: &[Event], card: CardId) -> Option<Asset> {
+    let known = state.account_of_card(card).and_then(|account| state.account(account)?.card(card));
+    known.map(|card| card.currency).or_else(|| {
+        events.iter().find_map(|event| match event {
+            Event::CardRequested(event) if event.card == card => Some(event.currency),
+            _ => None,
+        })
+    })
 }
 
-fn figures_at(state: &State, card: CardId, time_ms: u64) -> Option<Figures> {
+fn figures_at(state: &State, decimals: &Decimals, card: CardId, time_ms: u64) -> Option<Figures> {
     let account = state.account(state.account_of_card(card)?)?;
     let card: &Card = account.card(card)?;
+    let teller = Teller { decimals, currency: Some(card.currency) };
     let used = card.usage.on(Day::of(time_ms));
     let wallets = account.wallets.iter().map(|wallet| {
-        format!(
-            "{}: {} posted, {} held, {} available",
-            wallet.asset,
-            wallet.balance.0,
-            wallet.held.0,
-            wallet.available().0
-        )
+        let money = |minor: Minor| teller.money(Some(wallet.asset), minor.0);
+        Wallet {
+            asset: wallet.asset.to_string(),
+            balance: money(wallet.balance),
+            held: money(wallet.held),
+            available: money(wallet.available()),
+        }
     });
+    let money = |minor: Minor| teller.amount(minor.0);
     Some(Figures {
         card: card.id.to_string(),
-        status: format!("{:?}", card.status),
-        pending: card.pending.as_ref().map(|pending| words::of(&pending.what)),
+        status: teller.of(&card.status),
+        pending: card.pending.as_ref().map(|pending| teller.of(pending)),
         currency: card.currency.to_string(),
-        balance: card.balance.0,
-        held: card.held.0,
-        available: card.available().0,
-        limits: format!("{:?}", card.limits),
-        used_today: used.daily.0,
-        used_this_month: used.monthly.0,
-        used_ever: used.lifetime.0,
+        balance: money(card.balance),
+        held: money(card.held),
+        available: money(card.available()),
+        limits: teller.of(&card.limits),
+        used_today: money(used.daily),
+        used_this_month: money(used.monthly),
+        used_ever: money(used.lifetime),
         wallets: wallets.collect(),
     })
 }
@@ -269,12 +299,14 @@ fn figures_at(state: &State, card: CardId, time_ms: u64) -> Option<Figures> {
 fn show(answer: &Answer) {
     for step in &answer.steps {
         println!("{} {} {} {} (policy {})", step.position, step.time, step.class, step.command, step.policy);
-        for event in &step.outcome {
-            println!("    {event}");
+        for event in &step.events {
+            println!("    {}", told::line(event));
+        }
+        if let Some(reject) = &step.reject {
+            println!("    rejected: {}", told::line(reject));
         }
         if let Some(decline) = &step.decline {
-            let figures: Vec<String> = decline.figures.iter().map(|(name, value)| format!("{name} {value}")).collect();
-            println!("    declined: {} ({})", decline.reason, figures.join(", "));
+            println!("    declined: {}", told::line(decline));
         }
         if let Some(before) = &step.before {
             card("before", before);
@@ -286,22 +318,28 @@ fn show(answer: &Answer) {
 }
 
 fn card(when: &str, figures: &Figures) {
+    let text = told::line;
     println!(
-        "    {when}: {}, {} {} posted, {} held, {} available; used {} today, {} this month, {} ever; {}",
-        figures.status,
+        "    {when}: {}, {} {} posted, {} held, {} available; used {} today, {} this month, {} ever; limits: {}",
+        text(&figures.status),
         figures.currency,
-        figures.balance,
-        figures.held,
-        figures.available,
-        figures.used_today,
-        figures.used_this_month,
-        figures.used_ever,
-        figures.limits
+        text(&figures.balance),
+        text(&figures.held),
+        text(&figures.available),
+        text(&figures.used_today),
+        text(&figures.used_this_month),
+        text(&figures.used_ever),
+        if figures.limits.as_object().is_some_and(|limits| limits.values().any(|limit| !limit.is_null())) {
+            text(&figures.limits)
+        } else {
+            "none".into()
+        }
     );
     if let Some(pending) = &figures.pending {
-        println!("      pending: {pending}");
+        println!("      pending: {}", text(pending));
     }
     for wallet in &figures.wallets {
-        println!("      wallet {wallet}");
+        let Wallet { asset, balance, held, available } = wallet;
+        println!("      wallet {asset}: {} posted, {} held, {} available", text(balance), text(held), text(available));
     }
 }

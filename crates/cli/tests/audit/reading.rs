@@ -1,10 +1,17 @@
 //! Balances, statements, and the reasons of things.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt;
+
 use florin_engine::event::Event;
+use florin_engine::money::Asset;
+use florin_journal::Provider;
+use florin_journal::embedded::Embedded;
+use florin_projector::{TransactionRow, Views};
 use serde_json::Value;
 
-use crate::forge::{find, has};
-use crate::world::{World, account, authorization, card};
+use crate::forge::{find, has, pieces};
+use crate::world::{World, account, authorization, card, id, signing};
 
 fn json(world: &World, command: &str, options: &[&str]) -> Value {
     let output = world.audit(command, &[options, &["--json"]].concat());
@@ -68,9 +75,147 @@ fn a_wallets_statement_comes_as_csv() {
     let sheet = json(&world, "statement", &["--wallet", &wallet]);
     let csv = String::from_utf8(world.audit("statement", &["--wallet", &wallet, "--csv"]).stdout).unwrap();
     assert_eq!(csv.lines().count(), sheet["lines"].as_array().unwrap().len() + 3);
-    assert!(csv.starts_with("time,position,transaction,event,against,amount,balance,merchant\n"));
-    // A top-up is two lines: what the card got, and the fee
-    assert!(csv.contains(",ToppedUp,cards,-10.01,") && csv.contains(",ToppedUp,revenue.service,-0.30,"), "{csv}");
+    assert!(
+        csv.starts_with("time,position,transaction,event,account,asset,card,against,amount,balance,merchant\n"),
+        "{csv}"
+    );
+    // A top-up is two lines, what the card got and the fee: each says whose it is, in what, and for which card
+    let of = format!(",ToppedUp,wallet {wallet},USD,{}", card(8));
+    assert!(csv.contains(&format!("{of},cards,-10.01,")), "{csv}");
+    assert!(csv.contains(&format!("{of},revenue.service,-0.30,")), "{csv}");
+}
+
+/// The transactions that the views list of a card or wallet: id, amount, merchant.
+fn listed(world: &World, user: u8, asset: Option<Asset>) -> Vec<TransactionRow> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let journal = Embedded::open_read_only(&world.journal()).unwrap();
+        let (views, _) =
+            Views::open(&world.path().join("views"), &journal, florin_projector::Options::default()).await.unwrap();
+        let (mut rows, mut after) = (Vec::new(), None);
+        loop {
+            let page = match asset {
+                Some(asset) => views.transactions_of_wallet(account(user), asset, 100, after),
+                None => views.transactions_of_card(card(user), 100, after),
+            };
+            let page = page.unwrap();
+            rows.extend(page.rows);
+            after = page.next;
+            if after.is_none() {
+                return rows;
+            }
+        }
+    })
+}
+
+#[test]
+fn a_statement_names_transactions_and_merchants_as_the_views_do() {
+    let world = World::new();
+    let wallet = format!("{}/USD", account(9));
+    let sheets = [
+        (None, json(&world, "statement", &["--card", &card(9).to_string()])),
+        (Some(Asset::USD), json(&world, "statement", &["--wallet", &wallet])),
+    ];
+    for (asset, sheet) in sheets {
+        let rows = listed(&world, 9, asset);
+        let mut moved: BTreeMap<String, i64> = BTreeMap::new();
+        for line in sheet["lines"].as_array().unwrap() {
+            let id = line["transaction"].as_str().unwrap();
+            let row =
+                rows.iter().find(|row| row.id.to_string() == id).unwrap_or_else(|| panic!("no view lists {line}"));
+            let merchant = row.merchant.as_ref().map_or("", |merchant| merchant.name.as_str());
+            assert_eq!(line["merchant"], merchant, "{line}");
+            *moved.entry(id.to_owned()).or_default() += cents(&line["amount"]);
+        }
+        // What the lines of a transaction come to is what the views say of it
+        for (id, cents) in &moved {
+            let row = rows.iter().find(|row| row.id.to_string() == *id).unwrap();
+            assert_eq!(cents.abs(), row.amount.0, "{row:?}");
+        }
+        let purchases = sheet["lines"].as_array().unwrap().iter().filter(|line| line["event"] == "Cleared").count();
+        assert!(if asset.is_none() { purchases >= 8 } else { purchases == 0 }, "two clearings a day, on the card");
+    }
+    // A top-up and its fee are two transactions
+    let lines = json(&world, "statement", &["--wallet", &wallet]);
+    let lines = lines["lines"].as_array().unwrap();
+    let (moved, fee) = lines.iter().partition::<Vec<_>, _>(|line| line["against"] == "cards");
+    assert!(moved.iter().all(|moved| fee.iter().all(|fee| fee["transaction"] != moved["transaction"])));
+}
+
+#[test]
+fn a_statement_of_nobody_is_refused() {
+    let world = World::new();
+    let nobody = uuid::Uuid::nil().to_string();
+    let wallet = |account: &str, asset: &str| format!("{account}/{asset}");
+    let own = account(9).to_string();
+    let cases = [
+        ("--card", nobody.clone(), "no card"),
+        ("--wallet", wallet(&nobody, "USD"), "no account"),
+        ("--wallet", wallet(&own, "EUR"), "the asset EUR"),
+    ];
+    for (option, name, why) in cases {
+        for form in ["--csv", "--json"] {
+            let output = world.audit("statement", &[option, &name, form]);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.code() == Some(2) && said.contains(why), "{option} {name}: {output:?}");
+            assert!(output.stdout.is_empty(), "no sheet of zeros");
+        }
+    }
+    // but one that is there and had nothing yet has an empty one
+    let early = json(&world, "statement", &["--card", &card(9).to_string(), "--to", "2020-01-01"]);
+    assert_eq!(
+        (&early["opening"], &early["closing"], &early["asset"]),
+        (&"0.00".into(), &"0.00".into(), &"USD".into())
+    );
+}
+
+#[test]
+fn a_time_that_may_be_meant_otherwise_is_refused() {
+    let world = World::new();
+    let card = card(9).to_string();
+    for times in [["--from", "2026"], ["--to", "20260701"], ["--from", "2027-01-17T00:00:00+2"]] {
+        let output = world.audit("statement", &[&["--card", &card], &times[..]].concat());
+        assert_eq!(output.status.code(), Some(2), "{times:?}: {output:?}");
+    }
+    assert_eq!(world.audit("balance", &["--as-of", "20260701"]).status.code(), Some(2));
+    let reversed = ["--card", &card, "--from", "2027-01-18", "--to", "2027-01-17"];
+    assert_eq!(world.audit("statement", &reversed).status.code(), Some(2));
+    // Midnight in Berlin is the hour before in Greenwich
+    let berlin = json(&world, "statement", &["--card", &card, "--to", "2027-01-17T01:00:00+01:00"]);
+    let greenwich = json(&world, "statement", &["--card", &card, "--to", "2027-01-17T00:00:00Z"]);
+    assert_eq!(berlin["lines"], greenwich["lines"]);
+}
+
+/// Given a journal whose last record is damaged or cut, nothing that is read from it looks whole.
+#[test]
+fn a_torn_end_is_told_by_all_that_read_it() {
+    let card = card(9).to_string();
+    let asked: [(&str, &[&str]); 3] =
+        [("balance", &[]), ("statement", &["--card", &card]), ("why", &["--card", &card])];
+    for cut in [false, true] {
+        let world = World::new();
+        let last = pieces(&world, 1).pop().unwrap();
+        let mut bytes = std::fs::read(world.segment(1)).unwrap();
+        if cut {
+            bytes.truncate(last.offset + 100);
+        } else {
+            bytes[last.offset + 40] ^= 1;
+        }
+        std::fs::write(world.segment(1), bytes).unwrap();
+        for (command, options) in asked {
+            let output = world.audit(command, &[options, &["--json"]].concat());
+            assert_eq!(output.status.code(), Some(5), "{command}: {output:?}");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.contains("incomplete: partition 1"), "{command}: {said}");
+            let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(shown["incomplete"].as_array().unwrap().len(), 1, "{command}: {shown:#}");
+        }
+        // What ends before the damage is whole
+        let before = json(&world, "statement", &["--card", &card, "--to", "2027-01-17"]);
+        assert_eq!(before["incomplete"], Value::Array(vec![]));
+    }
+    let whole = json(&World::new(), "balance", &[]);
+    assert_eq!(whole["incomplete"], Value::Array(vec![]));
 }
 
 #[test]
@@ -81,9 +226,15 @@ fn a_decline_is_told_with_the_figures_of_its_moment() {
     let why = json(&world, "why", &["--transaction", &declined]);
     let step = &why["steps"][0];
     assert_eq!(step["decline"]["reason"], "daily_limit", "{why:#}");
-    let used = step["before"]["used_today"].as_i64().unwrap();
-    assert!(used > 5_000 && used + 55_000 > 60_000);
-    assert!(step["decline"]["figures"].as_array().unwrap().contains(&serde_json::json!(["Used", used])), "{why:#}");
+    // Figures are amounts of the card's currency, as on a statement
+    let used = &step["before"]["used_today"];
+    assert!(cents(used) > 5_000 && cents(used) + 55_000 > 60_000, "{why:#}");
+    assert_eq!((&step["decline"]["figures"]["used"], &step["before"]["currency"]), (used, &"USD".into()), "{why:#}");
+    assert_eq!((&step["events"][0]["event"], &step["events"][0]["amount"]), (&"declined".into(), &"550.00".into()));
+    assert_eq!((&step["before"]["limits"]["daily"], &step["before"]["status"]), (&"600.00".into(), &"active".into()));
+    let text = String::from_utf8(world.audit("why", &["--transaction", &declined]).stdout).unwrap();
+    assert!(text.contains("declined: ") && text.contains("limits: daily 600.00"), "{text}");
+    assert!(!text.contains("Minor(") && !text.contains("Some("), "{text}");
 }
 
 #[test]
@@ -92,8 +243,29 @@ fn a_card_is_told_from_its_request_to_now() {
     let why = json(&world, "why", &["--card", &card(11).to_string()]);
     let steps = why["steps"].as_array().unwrap();
     assert_eq!(steps[0]["command"], "IssueCard");
-    assert!(steps.iter().any(|step| step["outcome"][0].as_str().unwrap().starts_with("rejected")), "rejects too");
-    assert!(why["now"]["balance"].as_i64().unwrap() < 0, "the forced purchase");
+    let reject = steps.iter().find_map(|step| step["reject"].as_object()).expect("rejects too");
+    assert!(reject["reason"].is_string() && reject["figures_stored"].is_object(), "{reject:?}");
+    assert!(cents(&why["now"]["balance"]) < 0, "the forced purchase");
     let unknown = world.audit("why", &["--card", &uuid::Uuid::nil().to_string()]);
     assert!(!unknown.status.success());
+}
+
+/// Given a server that is in the middle of a write, what was durable is shown, and the rest is named without an alarm.
+#[test]
+fn beside_a_running_server_a_torn_end_is_named_and_no_failure() {
+    let world = World::new();
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let _held = runtime.block_on(async {
+        let journal = Embedded::open(&world.journal(), signing()).unwrap();
+        let writer = journal.claim(id(1)).await.unwrap();
+        (journal, writer)
+    });
+    let last = pieces(&world, 1).pop().unwrap();
+    let segment = std::fs::File::options().write(true).open(world.segment(1)).unwrap();
+    segment.write_all_at(&[0xAB; 50], (last.offset + last.bytes.len()) as u64).unwrap();
+    let output = world.audit("balance", &["--json"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("incomplete: partition 1"), "{output:?}");
+    let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&shown["balanced"], shown["incomplete"].as_array().unwrap().len()), (&true.into(), 1));
 }

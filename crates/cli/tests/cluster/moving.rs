@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use florin_journal::export;
 use florin_journal::testing::NatsServer;
+use florin_journal::{Kind, export};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -174,15 +174,39 @@ async fn a_ledger_moves_from_one_machine_to_nats_and_its_chain_goes_on_unbroken(
     done(&nats(&["export", "-o", &second]));
     done(&florin(&["audit", "verify", &second]));
     done(&nats(&["audit", "verify"]));
-    let mut records = Vec::new();
+    let (mut records, mut entries) = (Vec::new(), Vec::new());
     let read = export::read::<export::Error>(&mut File::open(&second).unwrap(), |record| {
         records.push((record.index(), record.hash()));
+        if record.kind() == Kind::Entries {
+            entries.push(format!("{}.{}.0", record.partition(), record.index()));
+        }
         Ok(())
     });
     read.unwrap();
     for end in ends(Path::new(&first)) {
         assert!(records.contains(&end), "{end:?} is not in the second");
     }
+    // The streams have the signed heads that an auditor keeps: an audit is anchored in them,
+    let (kept, proofs) = (path("kept.head"), [path("proof"), path("proof from the file")]);
+    let heads = nats(&["audit", "head"]);
+    done(&heads);
+    fs::write(&kept, &heads.stdout).unwrap();
+    let said = String::from_utf8(heads.stderr).unwrap();
+    let key = said.lines().find_map(|line| line.strip_prefix("public key: ")).unwrap();
+    let anchored = nats(&["audit", "verify", "--trusted-head", &kept, "--public-key", key, "--json"]);
+    done(&anchored);
+    let report: Value = serde_json::from_slice(&anchored.stdout).unwrap();
+    assert_eq!((&report["verdict"], &report["anchored"]), (&"clean".into(), &true.into()), "{report}");
+    // and without them the published ones are compared.
+    let published = nats(&["audit", "verify", "--json"]);
+    let report: Value = serde_json::from_slice(&published.stdout).unwrap();
+    assert_eq!(report["partitions"][0]["anchor"], "published-head", "{report}");
+    // A proof comes from the streams without a copy of them, and is the one that the export gives.
+    done(&nats(&["audit", "prove", "--position", &entries[0], "-o", &proofs[0]]));
+    done(&florin(&["audit", "prove", &second, "--position", &entries[0], "--head", &kept, "-o", &proofs[1]]));
+    assert_eq!(fs::read(&proofs[0]).unwrap(), fs::read(&proofs[1]).unwrap());
+    done(&florin(&["audit", "check-proof", &proofs[0], "--head", &kept, "--public-key", key]));
+
     // What came since is a file of its own, which verifies as far as it goes; cut short, it is none.
     done(&nats(&["export", "--after", &first, "-o", &more]));
     let part = florin(&["audit", "verify", &more, "--json"]);

@@ -141,6 +141,13 @@ impl Nats {
         &self.shared.notes
     }
 
+    /// The last head of a partition that one of its writers signed and published, for auditors.
+    pub async fn signed_head(&self, partition: PartitionId) -> Result<Option<SignedHead>, Error> {
+        let keys = self.partition(partition)?.keys();
+        let last = self.shared.heads.last(&self.shared.ledger, partition, keys.list()).await?;
+        Ok(last.map(|(head, _)| head))
+    }
+
     fn partition(&self, partition: PartitionId) -> Result<&Arc<Partition>, Error> {
         self.shared.partitions.get(usize::from(partition.0)).ok_or(Error::UnknownPartition(partition))
     }

@@ -85,7 +85,7 @@ impl Partition {
         Ok(true)
     }
 
-    fn keys(&self) -> Arc<WriterKeys> {
+    pub(super) fn keys(&self) -> Arc<WriterKeys> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
