@@ -162,6 +162,10 @@ impl Checked {
                 return Err(wrong(format!("card {id} is {expected:?} in the journal, and {found:?} at the issuer")));
             }
         }
+        let frozen = cards.iter().filter(|card| self.frozen.contains(card.card_id.as_bytes())).count();
+        if frozen != self.frozen.len() {
+            return Err(wrong(format!("{} cards are frozen, the issuer knows {frozen} of them", self.frozen.len())));
+        }
         self.at_issuer = cards.len() as u64;
         Ok(())
     }
