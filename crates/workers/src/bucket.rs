@@ -129,18 +129,8 @@ impl Bucket {
             "retention": "limits", "discard": "new", "max_msgs_per_subject": 1, "max_msg_size": VALUE_MAX,
             "allow_rollup_hdrs": true, "allow_direct": true, "num_replicas": replicas.max(1),
         });
-        let found = if let Some(found) = self.info("looking at it", &json!({})).await? {
-            found
-        } else {
-            let doing = "making it";
-            let made = self.broker.api(doing, &format!("STREAM.CREATE.{}", self.stream()), &config).await;
-            let made = match made {
-                // Another process was faster, with settings of its own.
-                Err(queue::Error::Refused { .. }) => self.info(doing, &json!({})).await?,
-                made => made.map_err(|error| self.failed(error))?,
-            };
-            made.ok_or_else(|| self.refused(doing, "it is gone again"))?
-        };
+        let found = self.broker.stream("making it", &self.stream(), &config).await;
+        let found = found.map_err(|error| self.failed(error))?;
         for field in ["description", "subjects", "max_msgs_per_subject"] {
             if found["config"][field] != config[field] {
                 let reason = format!("{field} is {}, not {}", found["config"][field], config[field]);

@@ -21,6 +21,8 @@ const TRY: Duration = Duration::from_secs(3);
 const GRACE: Duration = Duration::from_secs(1);
 /// The first pause between two; it doubles.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How often a stream that others make or delete too is looked at or made.
+const RACES_MAX: u32 = 16;
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
@@ -159,6 +161,29 @@ impl Broker {
             Ok(value) => Ok(Some(value)),
             Err(Refused { number: NO_MESSAGE_FOUND | STREAM_NOT_FOUND, .. }) => Ok(None),
             Err(refused) => Err(Error::Refused { doing, reason: refused.description }),
+        }
+    }
+
+    /// The stream `name`, made with `config` if it is not there. When it can be neither seen nor made, others are making or
+    /// deleting it at this moment: it is tried again.
+    pub(crate) async fn stream(&self, doing: &'static str, name: &str, config: &Value) -> Result<Value, Error> {
+        let (info, create) = (format!("STREAM.INFO.{name}"), format!("STREAM.CREATE.{name}"));
+        let mut tries = 0;
+        loop {
+            if let Some(found) = self.api(doing, &info, &json!({})).await? {
+                return Ok(found);
+            }
+            let failed = match self.api(doing, &create, config).await {
+                Ok(Some(made)) => return Ok(made),
+                Ok(None) => Error::Refused { doing, reason: "it is gone again".into() },
+                Err(refused @ Error::Refused { .. }) => refused,
+                Err(error) => return Err(error),
+            };
+            tries += 1;
+            if tries == RACES_MAX {
+                return Err(failed);
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 

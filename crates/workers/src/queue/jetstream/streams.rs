@@ -6,6 +6,7 @@ use florin_journal::LedgerId;
 use serde_json::{Value, json};
 
 use super::super::Error;
+use super::RACES_MAX;
 use super::broker::Broker;
 use super::names::{CONSUMER, Names};
 
@@ -36,9 +37,7 @@ pub(super) async fn ensure(broker: &Broker, names: &Names, shape: Shape) -> Resu
         "max_msgs": capacity, "max_msgs_per_subject": 1,
     });
     let state = json!({ "subjects": names.all_state(), "retention": "limits", "max_msgs_per_subject": 1 });
-    for (name, config) in [(&names.items, items), (&names.dead, dead), (&names.state, state)] {
-        stream(broker, name, config, shape).await?;
-    }
+    let streams = [(&names.items, items), (&names.dead, dead), (&names.state, state)];
     let consumer = json!({
         "stream_name": names.items,
         "config": {
@@ -47,32 +46,27 @@ pub(super) async fn ensure(broker: &Broker, names: &Names, shape: Shape) -> Resu
             "max_deliver": -1, "max_ack_pending": PENDING_MAX, "max_waiting": PULLS_MAX,
         },
     });
-    let call = format!("CONSUMER.DURABLE.CREATE.{}.{CONSUMER}", names.items);
-    match broker.api("making the queue's consumer", &call, &consumer).await? {
-        Some(_) => Ok(()),
-        None => Err(Error::Refused { doing: "making the queue's consumer", reason: "the stream is gone".into() }),
+    let (doing, call) = ("making the queue's consumer", format!("CONSUMER.DURABLE.CREATE.{}.{CONSUMER}", names.items));
+    for _ in 0..RACES_MAX {
+        for (name, config) in &streams {
+            stream(broker, name, config.clone(), shape).await?;
+        }
+        // None: the stream was deleted meanwhile.
+        if broker.api(doing, &call, &consumer).await?.is_some() {
+            return Ok(());
+        }
     }
+    Err(Error::Refused { doing, reason: "the stream is gone again and again".into() })
 }
 
 async fn stream(broker: &Broker, name: &str, mut config: Value, shape: Shape) -> Result<(), Error> {
     let description = format!("florin settlement of ledger {}", shape.ledger);
-    let info = format!("STREAM.INFO.{name}");
-    let found = if let Some(found) = broker.api("looking at the queue's streams", &info, &json!({})).await? {
-        found
-    } else {
-        config["name"] = json!(name);
-        config["description"] = json!(description);
-        config["storage"] = json!("file");
-        config["discard"] = json!("new");
-        config["num_replicas"] = json!(shape.replicas);
-        let made = broker.api("making the queue's streams", &format!("STREAM.CREATE.{name}"), &config).await;
-        let made = match made {
-            // Another process was faster, with settings of its own.
-            Err(Error::Refused { .. }) => broker.api("looking at the queue's streams", &info, &json!({})).await?,
-            made => made?,
-        };
-        made.ok_or(Error::Refused { doing: "making the queue's streams", reason: "it is gone again".into() })?
-    };
+    config["name"] = json!(name);
+    config["description"] = json!(description);
+    config["storage"] = json!("file");
+    config["discard"] = json!("new");
+    config["num_replicas"] = json!(shape.replicas);
+    let found = broker.stream("making the queue's streams", name, &config).await?;
     let is = &found["config"];
     let foreign = |reason: String| Error::Foreign { stream: name.to_owned(), reason };
     if is["description"] != description.as_str() {
