@@ -20,20 +20,26 @@ fn days_of(month: u64) -> u64 {
     [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][usize::try_from(month).unwrap()]
 }
 
+/// Where counting begins: the first day of 2020, counted from 1970, and its month. No story is older.
+const FIRST: (u64, u64) = (18_262, 2020 * 12);
+
 /// The calendar day and month of a time, by counting.
 pub fn day_and_month(time: u64) -> (u64, u64) {
     let day = time / DAY;
-    let (mut left, mut month) = (day, 1970 * 12);
-    while left >= days_of(month) {
-        left -= days_of(month);
+    let (mut left, mut month) = (day - FIRST.0, FIRST.1);
+    loop {
+        let days = days_of(month);
+        if left < days {
+            return (day, month);
+        }
+        left -= days;
         month += 1;
     }
-    (day, month)
 }
 
 /// The first moment of a month.
 pub fn month_begins(month: u64) -> u64 {
-    (1970 * 12..month).map(days_of).sum::<u64>() * DAY
+    (FIRST.0 + (FIRST.1..month).map(days_of).sum::<u64>()) * DAY
 }
 
 impl Card {
