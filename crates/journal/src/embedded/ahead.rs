@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 
 use super::{Disk, layout};
 
-/// Where and in what portions files past the page cache are written and read.
+/// Aligned as memory must be that is written past the page cache.
 #[repr(align(4096))]
 struct Aligned([u8; PIECE]);
 
