@@ -2,6 +2,7 @@
 //! a partition from its beginning.
 
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
+use bytes::Bytes;
 use ed25519_dalek::VerifyingKey;
 
 use super::stream::Stream;
@@ -25,11 +26,10 @@ impl Heads {
     }
 
     pub(super) async fn publish(&self, head: &SignedHead, sequence: u64) -> Result<(), Error> {
-        let failed = |error| Error::nats("publishing a signed head", error);
-        let message =
-            PublishMessage::build().header(SEQUENCE, sequence.to_string().as_str()).payload(head.to_json().into());
-        let sent = self.stream.context.send_publish(self.subject(head.partition), message).await.map_err(failed)?;
-        sent.await.map_err(failed)?;
+        let (sequence, text) = (sequence.to_string(), Bytes::from(head.to_json()));
+        let message = || PublishMessage::build().header(SEQUENCE, sequence.as_str()).payload(text.clone());
+        let stored = self.stream.publish_heard(&self.subject(head.partition), message).await;
+        stored.map_err(|error| Error::nats("publishing a signed head", error))?;
         Ok(())
     }
 

@@ -47,7 +47,9 @@ impl NatsRestore {
     pub(super) async fn record(&mut self, record: Loose) -> Result<(), Error> {
         let record = self.verifier.push(record)?;
         let stream = self.place.partition(record.partition());
-        if record.index() == 0 {
+        let (ledger, partition, expected) = (record.ledger(), record.partition(), record.index());
+        let signature = signature::sign(&self.signing, ledger, partition, expected, record.hash());
+        if expected == 0 {
             if stream.info().await?.is_some() {
                 return Err(Error::Exists(stream.name));
             }
@@ -56,11 +58,10 @@ impl NatsRestore {
             let config = Config { description, ..self.place.config(&stream) };
             let made = stream.context.create_stream(config).await;
             made.map_err(|error| Error::nats("making a stream", error))?;
+            return stored(stream.publish_first(record.shared(), &signature).await, expected);
         }
-        let (ledger, partition, expected) = (record.ledger(), record.partition(), record.index());
-        let signature = signature::sign(&self.signing, ledger, partition, expected, record.hash());
         let answer = stream.publish(expected, record.shared(), &signature).await?;
-        self.answers.push_back((record.index(), answer.into_future()));
+        self.answers.push_back((expected, answer.into_future()));
         while self.answers.len() >= IN_FLIGHT_MAX {
             self.settle().await?;
         }
@@ -70,12 +71,7 @@ impl NatsRestore {
     /// Waits for the oldest answer.
     async fn settle(&mut self) -> Result<(), Error> {
         let Some((expected, answer)) = self.answers.pop_front() else { return Ok(()) };
-        let doing = "restoring a record (delete this ledger's streams and begin again)";
-        let ack = answer.await.map_err(|error| Error::nats(doing, error))?;
-        if ack.duplicate || ack.sequence != expected + 1 {
-            return Err(Error::nats(doing, "it was stored elsewhere than expected"));
-        }
-        Ok(())
+        stored(answer.await, expected)
     }
 
     pub(super) async fn done(mut self) -> Result<Nats, Error> {
@@ -95,6 +91,16 @@ impl NatsRestore {
         // On the heap: it is large.
         Box::pin(Nats::open(client, &name, Some(self.signing), settings)).await
     }
+}
+
+/// That a record is where it was to be.
+fn stored(answer: Result<PublishAck, PublishError>, expected: u64) -> Result<(), Error> {
+    let doing = "restoring a record (delete this ledger's streams and begin again)";
+    let ack = answer.map_err(|error| Error::nats(doing, error))?;
+    if ack.duplicate || ack.sequence != expected + 1 {
+        return Err(Error::nats(doing, "it was stored elsewhere than expected"));
+    }
+    Ok(())
 }
 
 impl Restore for NatsRestore {

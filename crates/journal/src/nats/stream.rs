@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use async_nats::header::{HeaderMap, NATS_EXPECTED_LAST_SEQUENCE};
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::context::{Context, GetStreamErrorKind};
+use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErrorKind};
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
+use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::stream::{Info, LastRawMessageErrorKind};
-use async_nats::jetstream::{ErrorCode, context::PublishAckFuture};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
@@ -195,11 +197,38 @@ impl Stream {
         payload: Bytes,
         signature: &str,
     ) -> Result<PublishAckFuture, Error> {
-        let message = PublishMessage::build().payload(payload).expected_last_sequence(expected);
-        let message = message.header(signature::HEADER, signature);
-        let sent = self.context.send_publish(self.subject.clone(), message).await;
+        let sent = self.context.send_publish(self.subject.clone(), record(expected, payload, signature)).await;
         sent.map_err(|error| Error::nats("publishing a record", error))
     }
+
+    /// Stores the first message of a stream that was just made.
+    pub(super) async fn publish_first(&self, payload: Bytes, signature: &str) -> Result<PublishAck, PublishError> {
+        self.publish_heard(&self.subject, || record(0, payload.clone(), signature)).await
+    }
+
+    /// Publishes until some server hears it. A stream that was just made, or whose leader is gone, listens nowhere for
+    /// a moment; what nobody heard was not stored and can be said again.
+    pub(super) async fn publish_heard(
+        &self,
+        subject: &str,
+        message: impl Fn() -> PublishMessage,
+    ) -> Result<PublishAck, PublishError> {
+        let until = Instant::now() + self.patience;
+        loop {
+            let error = match self.context.send_publish(subject.to_owned(), message()).await?.await {
+                Ok(ack) => return Ok(ack),
+                Err(error) => error,
+            };
+            if error.kind() != PublishErrorKind::StreamNotFound || pause(until).await.is_none() {
+                return Err(error);
+            }
+        }
+    }
+}
+
+fn record(expected: u64, payload: Bytes, signature: &str) -> PublishMessage {
+    let message = PublishMessage::build().payload(payload).expected_last_sequence(expected);
+    message.header(signature::HEADER, signature)
 }
 
 /// A message as a consumer delivers it.

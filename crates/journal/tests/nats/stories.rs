@@ -8,7 +8,7 @@ use florin_journal::testing::NatsServer;
 use florin_journal::{Error, IN_FLIGHT_MAX, Loose, Provider, Reader, Writer};
 
 use super::support::{
-    P, STREAM, batch, context, create, headers, key, messages, records, replace, settings, texts, write,
+    HEADS, P, STREAM, batch, context, create, headers, key, messages, records, replace, settings, texts, write,
 };
 
 /// Nothing here takes longer, unless it hangs.
@@ -199,7 +199,7 @@ async fn what_does_not_fit_is_explained() {
     assert!(matches!(refused.err(), Some(Error::Name(_))));
     create(&server).await;
     let again = Nats::create(server.connect().await, "test", 2, key(), settings(&server)).await;
-    assert!(matches!(again.err(), Some(Error::Exists(stream)) if stream == "FLORIN_test_HEADS"));
+    assert!(matches!(again.err(), Some(Error::Exists(stream)) if stream == HEADS));
     let nowhere = Nats::open(server.connect().await, "other", None, settings(&server)).await;
     assert!(matches!(nowhere.err(), Some(Error::Missing { .. })));
     // and streams that somebody has changed: each deviation by its name.
@@ -213,6 +213,25 @@ async fn what_does_not_fit_is_explained() {
     let text = text.to_string();
     assert!(["max_age", "discard", "allow_direct"].iter().all(|name| text.contains(name)), "{text}");
     assert!(!text.contains("deny_delete"), "{text}");
+}
+
+#[tokio::test]
+async fn a_head_that_nobody_hears_yet_is_said_again() {
+    let server = NatsServer::start().await;
+    let journal = create(&server).await;
+    let mut writer = journal.claim(P).await.expect("a claim");
+    let head = write(&mut writer, "one").await;
+    // Given a stream of heads that listens nowhere for a moment, as one that was just made or has lost its leader,
+    let context = context(&server).await;
+    let config = context.get_stream(HEADS).await.expect("the stream").cached_info().config.clone();
+    context.delete_stream(HEADS).await.expect("deleted");
+    // when a head is signed, then it is published as soon as the stream is there.
+    let (signed, ()) = tokio::join!(writer.sign_head(), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        context.create_stream(config).await.expect("made again");
+    });
+    assert_eq!(signed.expect("published").head, head);
+    assert_eq!(journal.signed_head(P).await.expect("an answer").expect("a head").head, head);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use florin_journal::{Batch, Head, PartitionId, Provider, Reader, Record, Signing
 
 pub(crate) const P: PartitionId = PartitionId(0);
 pub(crate) const STREAM: &str = "FLORIN_test_P000";
+pub(crate) const HEADS: &str = "FLORIN_test_HEADS";
 
 pub(crate) fn key() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
