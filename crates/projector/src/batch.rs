@@ -20,9 +20,11 @@ use crate::{
     authorizations::{self, AuthorizationRow},
     card_requests::{self, CardRequestRow},
     cards::{self, CardRow},
+    checkpoint::{self, Checkpoint},
     invoices::{self, InvoiceRow},
     key::{Key, Place},
     ledger::{self, LedgerKind, LedgerRow},
+    redo::{Redo, Writes},
     row::{self, Row, WithLines},
     statements::{Lines, Statements},
     transactions::Statement,
@@ -131,12 +133,12 @@ impl<R: Keyed> Rows<R> {
         self.dirty.len()
     }
 
-    pub(crate) fn write(&mut self, out: &mut sled::Batch) -> Result<(), Error> {
+    pub(crate) fn write(&mut self, out: &mut Writes) -> Result<(), Error> {
         for id in self.dirty.drain(..) {
             if let Some(slot) = self.slots.get_mut(&id) {
                 slot.dirty = false;
                 if let Some(row) = &slot.row {
-                    out.insert(R::key(id).as_slice(), row::encode(row)?);
+                    out.put(R::key(id), row)?;
                 }
             }
         }
@@ -159,14 +161,17 @@ pub(crate) struct Batch {
     pub(crate) card_requests: Rows<CardRequestRow>,
     pub(crate) invoices: Rows<InvoiceRow>,
     statements: Statements,
-    writes: sled::Batch,
+    redo: Redo,
+    writes: Writes,
+    /// What follows the rows: what leads to them, and what nobody reads back.
+    behind: Writes,
     written: usize,
     /// Lines of statements among what is to be written.
     lines: usize,
 }
 
 impl Batch {
-    pub(crate) fn new(tree: sled::Tree) -> Self {
+    pub(crate) fn new(tree: sled::Tree, redo: Redo) -> Self {
         Self {
             tree,
             accounts: Rows::default(),
@@ -178,7 +183,9 @@ impl Batch {
             card_requests: Rows::default(),
             invoices: Rows::default(),
             statements: Statements::default(),
-            writes: sled::Batch::default(),
+            redo,
+            writes: Writes::default(),
+            behind: Writes::default(),
             written: 0,
             lines: 0,
         }
@@ -200,9 +207,8 @@ impl Batch {
 
     /// Writes a row that is never read back by the fold.
     pub(crate) fn put<R: Row>(&mut self, key: Key, row: &R) -> Result<(), Error> {
-        self.writes.insert(key.as_slice(), row::encode(row)?);
         self.written += 1;
-        Ok(())
+        self.behind.put(key, row)
     }
 
     /// Writes the lines of a place of a statement, over those that are there. A card's own row must be there.
@@ -223,18 +229,21 @@ impl Batch {
 
     /// Writes an index entry that leads to a 16-byte id, in its key or its value.
     pub(crate) fn point(&mut self, key: Key, id: [u8; 16]) {
-        self.writes.insert(key.as_slice(), &id);
+        self.behind.point(key, id);
         self.written += 1;
     }
 
     pub(crate) fn remove(&mut self, key: Key) {
-        self.writes.remove(key.as_slice());
+        self.behind.remove(key);
         self.written += 1;
     }
 
-    /// Writes everything at once, and begins anew. Returns how many rows and lines of statements that was.
-    pub(crate) fn apply(&mut self) -> Result<usize, Error> {
+    /// Writes everything up to `seen`, and begins anew. Returns how many rows and lines of statements that was.
+    pub(crate) fn apply(&mut self, seen: &Checkpoint) -> Result<usize, Error> {
+        self.put(checkpoint::key(seen.partition), seen)?;
         let rows = self.rows() + self.lines;
+        // Before the row that their lines were taken from.
+        self.statements.write(&mut self.writes)?;
         self.accounts.write(&mut self.writes)?;
         self.cards.write(&mut self.writes)?;
         self.wallets.write(&mut self.writes)?;
@@ -243,8 +252,8 @@ impl Batch {
         self.appeals.write(&mut self.writes)?;
         self.card_requests.write(&mut self.writes)?;
         self.invoices.write(&mut self.writes)?;
-        self.statements.write(&mut self.writes)?;
-        self.tree.apply_batch(std::mem::take(&mut self.writes))?;
+        self.writes.append(&mut self.behind);
+        self.redo.apply(seen.next(), &mut self.writes)?;
         (self.written, self.lines) = (0, 0);
         Ok(rows)
     }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Version of keys and rows. Views of another one are rebuilt.
-pub const SCHEMA: u32 = 5;
+pub const SCHEMA: u32 = 6;
 
 /// What the views are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -220,7 +220,7 @@ impl Views {
         max: usize,
     ) -> Result<usize, Error> {
         self.keep_due(partition, keep);
-        let (mut batch, mut gone) = (sled::Batch::default(), 0);
+        let mut gone = 0;
         let prefix = of_partition(partition);
         let mut from = prefix.as_slice().to_vec();
         'companies: while gone < max {
@@ -239,7 +239,7 @@ impl Views {
                     break;
                 }
                 if !except.contains(&mark) {
-                    batch.remove(key);
+                    self.sound(self.0.tree.remove(key).map_err(Error::from))?;
                     gone += 1;
                 }
             }
@@ -248,9 +248,6 @@ impl Views {
                 break;
             };
             from = prefix.u64(next).as_slice().to_vec();
-        }
-        if gone > 0 {
-            self.sound(self.0.tree.apply_batch(batch).map_err(Error::from))?;
         }
         Ok(gone)
     }

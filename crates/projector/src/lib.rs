@@ -3,8 +3,8 @@
 //! Shape: [`Views`] reads; [`Projector`](projector::Projector) follows every partition of a journal and folds its events into rows. One
 //! tree holds all rows under prefixed big-endian keys, one file per view: its key, its row, their round trip.
 //!
-//! Bounds: a batch has a few hundred rows and carries its own checkpoint, so a crash never leaves the views ahead of or
-//! behind their position; the store's cache is bounded by [`Options`](open::Options).
+//! Bounds: a batch has a few hundred rows and carries its own checkpoint, and comes to be as a whole (`redo.rs`), so a crash never
+//! leaves the views ahead of or behind their position; the store's cache is bounded by [`Options`](open::Options).
 //!
 //! Absent on purpose: any decision (events say what happened, the views only add it up), any way to write truth, and any care for old rows:
 //! views are disposable and are rebuilt from the journal.
@@ -28,6 +28,7 @@ mod lines;
 pub mod open;
 mod policies;
 pub mod projector;
+mod redo;
 mod row;
 mod statements;
 pub mod transactions;

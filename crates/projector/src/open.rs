@@ -15,6 +15,7 @@ use crate::{
     checkpoint::{self, Checkpoint, Meta, SCHEMA},
     key::{Key, Table},
     policies::{Policies, PolicyRow},
+    redo::Redo,
     row,
     views::{Followed, Inner},
 };
@@ -24,8 +25,7 @@ use crate::{
 pub struct Options {
     /// Most bytes of the store's cache [64 MiB].
     pub cache_bytes: u64,
-    /// Rows at which a batch is written [512]; the rows of one entry always go together. Writers of the store stop its readers, so keep it to a few
-    /// hundred.
+    /// Rows at which a batch is written [512]; the rows of one entry always go together. All of them are in memory.
     pub batch_rows_max: usize,
     /// How far apart records are applied while nobody waits for them and they come one after the other [20 ms].
     pub gather: Duration,
@@ -178,6 +178,7 @@ struct Kept {
 struct Store {
     db: sled::Db,
     tree: sled::Tree,
+    batches: sled::Tree,
 }
 
 impl Store {
@@ -187,8 +188,8 @@ impl Store {
             .cache_capacity(options.cache_bytes)
             .mode(sled::Mode::HighThroughput)
             .open()?;
-        let tree = db.open_tree("views")?;
-        Ok(Self { db, tree })
+        let (tree, batches) = (db.open_tree("views")?, db.open_tree("batches")?);
+        Ok(Self { db, tree, batches })
     }
 
     /// Where each partition stopped, or why the views are of no use.
@@ -209,6 +210,7 @@ impl Store {
         }
         let mut kept = Kept::default();
         for partition in 0..meta.partitions {
+            Redo::new(self.tree.clone(), self.batches.clone(), partition).recover()?;
             let Some(value) = self.tree.get(checkpoint::key(partition))? else {
                 continue;
             };
@@ -231,6 +233,7 @@ impl Store {
     fn into_views(self, place: Place, meta: Meta, options: Options, kept: Kept) -> Views {
         let views = Views(Arc::new(Inner {
             tree: self.tree,
+            batches: self.batches,
             db: self.db,
             meta,
             batch_rows_max: options.batch_rows_max.max(1),

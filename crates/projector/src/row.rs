@@ -17,6 +17,13 @@ pub(crate) fn encode<R: Row>(row: &R) -> Result<Vec<u8>, Error> {
     postcard::to_allocvec(row).map_err(|source| Error::Damaged { table: R::NAME, source })
 }
 
+/// Encodes behind what is there.
+pub(crate) fn append<R: Row>(row: &R, bytes: &mut Vec<u8>) -> Result<(), Error> {
+    let extended = postcard::to_extend(row, std::mem::take(bytes));
+    *bytes = extended.map_err(|source| Error::Damaged { table: R::NAME, source })?;
+    Ok(())
+}
+
 /// A row and, after it, the newest lines of its statement: what changes together is written once. Decoded as `R` it gives the row alone.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct WithLines<R> {

@@ -15,6 +15,7 @@ use crate::{
     cards::{self, CardRow},
     key::{Key, Place},
     lines::{Line, Packed},
+    redo::Writes,
     row::{self, Row, WithLines},
     transactions::{Cursor, Statement, TransactionRow},
     wallets::{self, WalletRow},
@@ -147,7 +148,7 @@ impl Statements {
     }
 
     /// Writes what was changed.
-    pub(crate) fn write(&mut self, out: &mut sled::Batch) -> Result<(), Error> {
+    pub(crate) fn write(&mut self, out: &mut Writes) -> Result<(), Error> {
         self.full.write(out)?;
         // What is full is hardly looked at again, and from now on the store knows it.
         self.full = Rows::default();
@@ -190,6 +191,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::redo::Redo;
     use crate::transactions::{Direction, TransactionKind};
 
     const ACCOUNT: AccountId = AccountId([0; 16]);
@@ -203,16 +205,17 @@ mod tests {
         TransactionRow::new(TransactionKind::Purchase, Direction::Debit, Minor(amount), Asset::USD, 9)
     }
 
-    fn tree() -> sled::Tree {
+    fn tree() -> (sled::Tree, Redo) {
         let db = sled::Config::new().temporary(true).open().expect("a store");
-        db.open_tree("views").expect("a tree")
+        let tree = db.open_tree("views").expect("a tree");
+        (tree.clone(), Redo::new(tree, db.open_tree("batches").expect("a tree"), 0))
     }
 
-    fn store(tree: &sled::Tree, wallet: &WithLines<WalletRow>, statements: &mut Statements) {
-        let mut batch = sled::Batch::default();
-        batch.insert(wallets::key(ACCOUNT, Asset::USD).as_slice(), row::encode(wallet).expect("encodes"));
+    fn store(redo: &Redo, wallet: &WithLines<WalletRow>, statements: &mut Statements) {
+        let mut batch = Writes::default();
         statements.write(&mut batch).expect("encodes");
-        tree.apply_batch(batch).expect("written");
+        batch.put(wallets::key(ACCOUNT, Asset::USD), wallet).expect("encodes");
+        redo.apply((1, 0), &mut batch).expect("written");
     }
 
     fn all(tree: &sled::Tree, from: Option<Place>) -> Vec<(Cursor, i64)> {
@@ -236,7 +239,8 @@ mod tests {
     #[test]
     fn chunks_read_as_one_list_whatever_batch_wrote_them() {
         for per_batch in [1, 3, 50, 1_000] {
-            let (tree, mut statements, mut model) = (tree(), Statements::default(), std::collections::BTreeMap::new());
+            let ((tree, redo), mut statements) = (tree(), Statements::default());
+            let mut model = std::collections::BTreeMap::new();
             let mut wallet = WithLines::from(WalletRow::empty(ACCOUNT, Asset::USD));
             for n in 1..=200_u64 {
                 // A new line, with a fee now and then; and an old one anew.
@@ -250,10 +254,10 @@ mod tests {
                     statements.put(&tree, &mut wallet.lines, STATEMENT, at, lines).expect("put");
                 }
                 if n.is_multiple_of(per_batch) {
-                    store(&tree, &wallet, &mut statements);
+                    store(&redo, &wallet, &mut statements);
                 }
             }
-            store(&tree, &wallet, &mut statements);
+            store(&redo, &wallet, &mut statements);
             let wanted: Vec<_> = model.into_iter().rev().collect();
             assert_eq!(all(&tree, None), wanted, "batches of {per_batch}");
             let keys = tree.len();

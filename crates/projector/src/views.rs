@@ -1,6 +1,7 @@
 //! The reading side: cheap to clone, no lock of ours on the way to a row.
 //!
-//! A read sees whole batches of entries only. Lists are bounded by what one account or card has; those that grow
+//! A read never waits for a write. Each row that it sees is as some entry left it, and no older than the position that a partition is
+//! said to be applied to; of several rows one may be newer than another. Lists are bounded by what one account or card has; those that grow
 //! without bound take a limit. A read that must see a write names its position with [`Views::wait`] first.
 
 use std::{
@@ -35,6 +36,7 @@ use crate::{
     key::{Key, Table, tail16},
     ledger::{self, LedgerRow, TrialBalance},
     policies::{Policies, PolicyRow},
+    redo::Redo,
     row::{self, Row},
     statements,
     transactions::{Cursor, Page, Statement, TransactionRow},
@@ -50,6 +52,8 @@ pub struct Views(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) tree: sled::Tree,
+    /// Batches on their way into it.
+    pub(crate) batches: sled::Tree,
     pub(crate) db: sled::Db,
     pub(crate) meta: checkpoint::Meta,
     pub(crate) batch_rows_max: usize,
@@ -63,7 +67,7 @@ pub(crate) struct Inner {
     /// A file that makes the next opening rebuild.
     pub(crate) marker: PathBuf,
     pub(crate) damaged: AtomicBool,
-    /// Held while the views are open. After `tree` and `db`, so that it is let go last.
+    /// Held while the views are open. After the store, so that it is let go last.
     pub(crate) _lock: File,
 }
 
@@ -382,6 +386,10 @@ impl Views {
             }
         }
         result
+    }
+
+    pub(crate) fn redo(&self, partition: u16) -> Redo {
+        Redo::new(self.0.tree.clone(), self.0.batches.clone(), partition)
     }
 
     pub(crate) fn checkpoint(&self, partition: u16) -> Result<Option<Checkpoint>, Error> {

@@ -22,7 +22,7 @@ use crate::{
     Error, Views,
     batch::Batch,
     cards::CardRow,
-    checkpoint::{self, Checkpoint, SCHEMA},
+    checkpoint::{Checkpoint, SCHEMA},
     due::Seen,
     history::{self, HistoryRow},
     key::Place,
@@ -71,7 +71,7 @@ impl Fold {
         Ok(Self {
             views: views.clone(),
             partition,
-            batch: Batch::new(views.0.tree.clone()),
+            batch: Batch::new(views.0.tree.clone(), views.redo(partition)),
             postings: Vec::new(),
             adopted: Vec::new(),
             touched: None,
@@ -131,8 +131,7 @@ impl Fold {
         let (Some(seen), true) = (self.seen, self.gathered) else {
             return Ok(());
         };
-        self.batch.put(checkpoint::key(self.partition), &seen)?;
-        let rows = self.batch.apply()?;
+        let rows = self.batch.apply(&seen)?;
         self.gathered = false;
         for policy in self.adopted.drain(..) {
             self.views.adopt(self.partition, policy);
