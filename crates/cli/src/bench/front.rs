@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use florin_gateway::http::keys::ApiKey;
 use florin_gateway::http::serve;
 use florin_gateway::http::tokens::{self, Algorithm, Grant, Key, KeyPair, SigningKey};
@@ -102,7 +101,7 @@ impl Front {
         let issuer = signature::Key::new(ISSUER_SECRET)
             .map_err(|cause| Failure::new(Exit::Other, "cannot make the issuer's key").because(cause))?;
         let gateway = Gateway::new(ports, settings);
-        let inbound = Router::new().nest(issuer_inbound::PREFIX, issuer_inbound::router(&gateway, issuer.clone()));
+        let inbound = issuer_inbound::router(&gateway, issuer.clone());
         let router = public_router(&gateway, Some(inbound));
         let failed = |cause| Failure::new(Exit::Listen, "cannot listen on loopback").because(cause);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;

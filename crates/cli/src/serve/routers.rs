@@ -36,8 +36,7 @@ pub(super) fn of(config: &Config, roles: &Roles, ports: Ports, metrics: Promethe
         Issuer::Http { secret, .. } => {
             let key = signature::Key::new(secret.expose_secret().as_bytes())
                 .map_err(|cause| Failure::new(Exit::Config, "the issuer's secret cannot be used").because(cause))?;
-            let api = issuer_inbound::router(&gateway, key);
-            Some(Router::new().nest(issuer_inbound::PREFIX, api))
+            Some(issuer_inbound::router(&gateway, key))
         }
     };
     let public =

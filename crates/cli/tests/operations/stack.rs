@@ -164,7 +164,7 @@ impl Stack {
         let router = Router::new()
             .nest(ops::PREFIX, ops::router(&gateway, &keys, ops::PREFIX))
             .nest(sandbox::PREFIX, sandbox::router(&gateway, None, sandbox::PREFIX))
-            .nest(issuer_inbound::PREFIX, issuer_inbound::router(&gateway, secret));
+            .merge(issuer_inbound::router(&gateway, secret));
         let router = public_router(&gateway, [router]);
         Self { gateway, router, running, projecting, stop, _dir: dir }
     }

@@ -55,12 +55,14 @@ impl<'a> IdempotencyKey<'a> {
             Self::Given(key) => (b':', *key),
             Self::Made(key) => (b'#', key.as_slice()),
         };
+        let dialect = &dialect.as_bytes()[..dialect.len().min(32)];
         let mut end = 0;
-        for byte in dialect.bytes().take(32).chain([mark]).chain(key.iter().copied()) {
-            if let Some(slot) = scoped.get_mut(end) {
-                *slot = byte;
-                end += 1;
-            }
+        for part in [dialect, &[mark], key] {
+            // 32 + 1 + KEY_MAX bytes fit.
+            let room = &mut scoped[end..];
+            let part = &part[..part.len().min(room.len())];
+            room[..part.len()].copy_from_slice(part);
+            end += part.len();
         }
         Key::of(account, &scoped[..end])
     }

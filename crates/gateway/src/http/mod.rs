@@ -12,6 +12,7 @@ pub mod json;
 pub mod keys;
 pub mod metrics;
 pub mod openapi;
+pub(crate) mod paths;
 pub mod peer;
 pub mod plain;
 pub mod position;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Body,
-    extract::{OriginalUri, Request, State},
+    extract::{Request, State},
     http::StatusCode,
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -38,6 +38,7 @@ use crate::{
         idempotency::Content,
         json::Fields,
         keys::Caller,
+        paths::Paths,
         plain::{self, Told},
         problem::{Fault, Problem},
     },
@@ -59,18 +60,17 @@ pub const API: &str = "issuer";
 /// Tag of the issuer's credential in the journal.
 const ACTOR: u64 = u64::from_be_bytes(*b"\0\0issuer");
 
-/// The API, to be nested under a prefix, for whoever signs with `key`.
+/// The API under [`PREFIX`], for whoever signs with `key`.
 pub fn router(gateway: &Gateway, key: signature::Key) -> Router {
     let desk = Desk { gateway: gateway.clone(), api: API, class: Class::Network };
-    Router::new()
+    Paths::under(PREFIX)
         .route("/authorizations", post(authorize))
         .route("/authorizations/{id}/increments", post(increment))
         .route("/clearings", post(clear))
         .route("/reversals", post(reverse))
         .route("/refunds", post(refund))
         .route("/cards/{card}/blocks", post(block))
-        .fallback(async || Failure::from(Problem::NotFound))
-        .method_not_allowed_fallback(async || Told::of(&Problem::MethodNotAllowed))
+        .or(async || Failure::from(Problem::NotFound), async || Told::of(&Problem::MethodNotAllowed))
         .layer(middleware::from_fn_with_state(Arc::new(key), signed))
         .with_state(desk)
 }
@@ -89,9 +89,7 @@ async fn verify(key: &signature::Key, request: Request) -> Result<Request, Failu
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let timestamp = header(TIMESTAMP_HEADER).unwrap_or_default();
     let signature = header(SIGNATURE_HEADER).unwrap_or_default();
-    // The path as it was sent, before the prefix was taken off.
-    let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |uri| &uri.0);
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let method = parts.method.as_str();
     key.verify(method, path, timestamp, signature, &body, now_ms()).map_err(|error| {
         tracing::warn!(%error, "an issuer's message was not let in");

@@ -52,7 +52,7 @@ pub const PREFIX: &str = "/ops/v1";
 pub fn router(gateway: &Gateway, keys: &[ApiKey], prefix: &str) -> Router {
     let desk = Desk { gateway: gateway.clone(), api: "ops", class: Class::Ops };
     let guard = Guard::new(gateway, Some(keys));
-    let document = http::openapi::route(openapi::Document::openapi(), prefix);
+    let document = Router::new().route(http::openapi::PATH, http::openapi::route(openapi::Document::openapi(), prefix));
     api(routes(), desk, guard).merge(document)
 }
 

@@ -58,7 +58,7 @@ const API: &str = "sandbox";
 /// The API, to be nested under `prefix`; without keys it is open to everybody who reaches the listener.
 pub fn router(gateway: &Gateway, keys: Option<&[ApiKey]>, prefix: &str) -> Router {
     let desk = Desk { gateway: gateway.clone(), api: API, class: Class::Network };
-    let document = http::openapi::route(openapi::Document::openapi(), prefix);
+    let document = Router::new().route(http::openapi::PATH, http::openapi::route(openapi::Document::openapi(), prefix));
     let guard = Guard::new(gateway, keys);
     api(routes(), desk, guard).merge(document)
 }

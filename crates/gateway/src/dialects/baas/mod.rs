@@ -36,6 +36,7 @@ use crate::{
     gateway::Gateway,
     http::{
         openapi,
+        paths::Paths,
         problem::{Dialect, Problem},
     },
 };
@@ -59,9 +60,9 @@ impl Dialect for Baas {
 /// What a handler answers.
 type Answer = Result<Response, Failure>;
 
-/// The routes of this API, to be nested under `prefix` (or served at the root, with an empty one).
+/// The routes of this API under `prefix`; with an empty one, at the root.
 pub fn router(gateway: &Gateway, prefix: &str) -> Router {
-    Router::new()
+    Paths::under(prefix)
         .route("/api/v2/user", get(user::user))
         .route("/api/v1/cards/{type}/fees/{country}", get(fees::fees))
         .route("/api/v2/cards/{type}/fees/{country}/payment", post(fees::invoice))
@@ -78,8 +79,7 @@ pub fn router(gateway: &Gateway, prefix: &str) -> Router {
         .route("/api/v1/cards/{cardId}/details", get(reveal::details))
         .route("/api/v1/cards/{cardId}/cvv", get(reveal::cvv))
         .route("/api/v1/cards/{cardId}/pin", get(reveal::pin))
-        .merge(openapi::route(document::document(), prefix))
-        .fallback(async || Told::no_path())
-        .method_not_allowed_fallback(async || Told::of(&Problem::MethodNotAllowed))
+        .route(openapi::PATH, openapi::route(document::document(), prefix))
+        .or(async || Told::no_path(), async || Told::of(&Problem::MethodNotAllowed))
         .with_state(gateway.clone())
 }

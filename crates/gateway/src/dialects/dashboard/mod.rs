@@ -31,6 +31,7 @@ use crate::{
     http::{
         keys::Keys,
         openapi,
+        paths::Paths,
         plain::Told,
         problem::{Dialect, Failure, Problem},
     },
@@ -72,17 +73,19 @@ struct Api {
     keys: Arc<Keys>,
 }
 
-/// The routes of this API, to be nested under `prefix` (or served at the root, with an empty one).
+/// The routes of this API under `prefix`; with an empty one, at the root.
 pub fn router(gateway: &Gateway, prefix: &str) -> Router {
     let api = Api { gateway: gateway.clone(), keys: Arc::new(Keys::new(&gateway.settings().dashboard_keys)) };
-    Router::new()
+    Paths::under(prefix)
         .route("/users/{userId}/cards", post(create::create).get(list::list))
         .route("/users/{userId}/cards/{cardId}", get(details::details))
         .route("/users/{userId}/cards/{cardId}/topup", post(top_up::top_up))
         .route("/users/{userId}/cards/{cardId}/transactions", get(transactions::transactions))
         .route("/users/{userId}/cards/{cardId}/otp", get(otp::otp))
-        .merge(openapi::route(document::document(), prefix))
-        .fallback(async || Failure::<Dashboard>::from(Problem::NotFound))
-        .method_not_allowed_fallback(async || Failure::<Dashboard>::from(Problem::MethodNotAllowed))
+        .route(openapi::PATH, openapi::route(document::document(), prefix))
+        .or(
+            async || Failure::<Dashboard>::from(Problem::NotFound),
+            async || Failure::<Dashboard>::from(Problem::MethodNotAllowed),
+        )
         .with_state(api)
 }

@@ -41,6 +41,7 @@ use crate::{
     gateway::Gateway,
     http::{
         openapi,
+        paths::Paths,
         problem::{Dialect, Failure, Problem},
         window::Window,
     },
@@ -79,7 +80,7 @@ struct Windows {
     appeals: Window<IpAddr>,
 }
 
-/// The routes of this API, to be nested under `prefix` (or served at the root, with an empty one).
+/// The routes of this API under `prefix`; with an empty one, at the root.
 pub fn router(gateway: &Gateway, prefix: &str) -> Router {
     let settings = gateway.settings().mobile;
     let windows = Windows {
@@ -87,7 +88,7 @@ pub fn router(gateway: &Gateway, prefix: &str) -> Router {
         appeals: Window::per_minute(settings.appeals_per_minute),
     };
     let api = Api { gateway: gateway.clone(), windows: Arc::new(windows) };
-    Router::new()
+    Paths::under(prefix)
         .route("/api/v1/cards", get(list::list))
         .route("/api/v1/cards/{uuid}", get(card::card))
         .route("/api/v1/cards/get-by-number", post(by_number::by_number))
@@ -103,8 +104,10 @@ pub fn router(gateway: &Gateway, prefix: &str) -> Router {
         .route("/api/v1/cards/{uuid}/withdraw", post(transfers::withdraw))
         .route("/api/v1/card-requests", post(card_requests::open))
         .route("/api/v1/card-requests/{id}", get(card_requests::card_request))
-        .merge(openapi::route(document::document(), prefix))
-        .fallback(async || Failure::<Mobile>::from(Problem::NotFound))
-        .method_not_allowed_fallback(async || Failure::<Mobile>::from(Problem::MethodNotAllowed))
+        .route(openapi::PATH, openapi::route(document::document(), prefix))
+        .or(
+            async || Failure::<Mobile>::from(Problem::NotFound),
+            async || Failure::<Mobile>::from(Problem::MethodNotAllowed),
+        )
         .with_state(api)
 }
