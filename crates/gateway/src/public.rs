@@ -1,19 +1,6 @@
 //! The public listener: every dialect under its prefix, one edge around them all.
 
-use std::{
-    convert::Infallible,
-    task::{Context, Poll},
-};
-
-use axum::{
-    Router,
-    extract::Request,
-    http::{HeaderValue, Method, header},
-    response::Response,
-    routing::future::RouteFuture,
-};
-use futures_util::{FutureExt, future::Map};
-use tower::Service;
+use axum::Router;
 
 use crate::{
     dialects::{baas, dashboard, mobile},
@@ -64,43 +51,5 @@ pub fn with_edge(routes: Router) -> Router {
 }
 
 fn around(routes: Router) -> Router {
-    // In front of the routing, which takes HEAD for GET.
-    Router::new().fallback_service(WithoutHead(routes.layer(Edge).with_state(())))
-}
-
-/// Refuses HEAD in the words of the API it is sent to, but for probes. A GET may do more than tell: it records a reveal, or
-/// makes a one-time code; nobody is to do that without seeing the answer.
-#[derive(Clone)]
-struct WithoutHead(Router);
-
-impl Service<Request> for WithoutHead {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Map<RouteFuture<Infallible>, fn(Result<Response, Infallible>) -> Result<Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, mut request: Request) -> Self::Future {
-        let probe = matches!(request.uri().path(), "/healthz" | "/readyz");
-        if request.method() == Method::HEAD && !probe {
-            // A method that no route has, so that the routing answers as for any other.
-            *request.method_mut() = Method::TRACE;
-        }
-        let answered: fn(_) -> _ =
-            if probe { std::convert::identity } else { |answer: Result<Response, Infallible>| answer.map(not_allowed) };
-        self.0.call(request).map(answered)
-    }
-}
-
-/// Takes HEAD off the methods that an answer says are allowed.
-fn not_allowed(mut response: Response) -> Response {
-    if let Some(allowed) = response.headers().get(header::ALLOW) {
-        let allowed = allowed.to_str().unwrap_or_default().split(',').filter(|method| method.trim() != "HEAD");
-        if let Ok(allowed) = HeaderValue::from_str(&allowed.collect::<Vec<_>>().join(",")) {
-            response.headers_mut().insert(header::ALLOW, allowed);
-        }
-    }
-    response
+    routes.layer(Edge)
 }

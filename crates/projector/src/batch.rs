@@ -3,15 +3,14 @@
 //! Rows stay in memory after their batch as a bounded cache, so that a busy card is not read back for each entry. Only
 //! the partition's own follower writes its rows, so what is cached is what is stored.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    hash::Hash,
-};
+use std::{collections::hash_map::Entry, hash::Hash};
 
 use florin_engine::{
     ids::{AccountId, AppealId, AuthorizationId, CardId, CardRequestId},
     money::Asset,
 };
+
+use foldhash::HashMap;
 
 use crate::{
     Error,
@@ -78,7 +77,7 @@ pub(crate) struct Rows<R: Keyed> {
 
 impl<R: Keyed> Default for Rows<R> {
     fn default() -> Self {
-        Self { slots: HashMap::new(), dirty: Vec::new() }
+        Self { slots: HashMap::default(), dirty: Vec::new() }
     }
 }
 

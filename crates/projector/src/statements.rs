@@ -5,9 +5,10 @@
 //! it changes only if a line of it is replaced; as later places sort first, the chunk of a place is the first key from the
 //! place's own on. How a chunk's lines are written: `lines.rs`.
 
-use std::{collections::HashMap, ops::Bound};
+use std::ops::Bound;
 
 use florin_engine::ids::transaction_id;
+use foldhash::HashMap;
 
 use crate::{
     Error,

@@ -111,7 +111,7 @@ fn add_up<'a>(ledger: &str, as_of: Option<String>, all: impl Iterator<Item = &'a
     let mut decimals: BTreeMap<Asset, u8> = BTreeMap::new();
     let (mut owed, mut held): (BTreeMap<Asset, i128>, BTreeMap<Asset, i128>) = (BTreeMap::new(), BTreeMap::new());
     for books in all {
-        for ((asset, kind), of_kind) in books.sums() {
+        for ((asset, kind), of_kind) in &books.sums() {
             let sum = sums.entry((*asset, *kind)).or_default();
             sum.debits += of_kind.debits;
             sum.credits += of_kind.credits;

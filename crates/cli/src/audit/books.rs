@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use florin_engine::{
+    codec::{Entry, Outcome},
     event::Event,
     fees::FeeKind,
     holds::{Leg, billing},
@@ -61,18 +62,31 @@ struct Used {
     parts: Vec<(Day, i128)>,
 }
 
+/// A line that the entry at hand touches.
+#[derive(Debug)]
+struct Touched {
+    ledger: Ledger,
+    asset: Asset,
+    /// Where it is among the lines.
+    place: usize,
+    /// What was on it before the entry.
+    before: i128,
+}
+
 /// The books of a partition.
 #[derive(Debug, Default)]
 pub(super) struct Books {
-    lines: HashMap<(Ledger, Asset), Line, Spread>,
-    sums: BTreeMap<(Asset, Kind), Sums>,
+    /// Where the line of a wallet or card is.
+    places: HashMap<(Ledger, Asset), usize, Spread>,
+    lines: Vec<Line>,
+    /// There are few of them.
+    sums: Vec<((Asset, Kind), Sums)>,
     usage: HashMap<CardId, Usage, Spread>,
     /// What each authorization used of the limits, and when; the newest is given back first.
     used: HashMap<AuthorizationId, Used, Spread>,
     decimals: BTreeMap<Asset, u8>,
     scratch: Vec<Posting>,
-    /// Lines that the entry touched, with what was on them before it.
-    touched: Vec<(Ledger, Asset, i128)>,
+    touched: Vec<Touched>,
 }
 
 impl Kind {
@@ -139,9 +153,9 @@ impl Books {
         }
         double_entry(&all, tell);
         self.scratch = all;
-        for (ledger, asset, before) in std::mem::take(&mut self.touched) {
-            let now = self.line(ledger, asset).balance;
-            if now < 0 && now < before && !owned_up(events, &ledger, asset, now) {
+        for Touched { ledger, asset, place, before } in &self.touched {
+            let now = self.lines[*place].balance;
+            if now < 0 && now < *before && !owned_up(events, ledger, *asset, now) {
                 tell(Finding::new(
                     "negative-liability",
                     format!("{ledger:?} in {asset} not below zero but with an Overdrawn event that says so"),
@@ -153,7 +167,12 @@ impl Books {
 
     fn post(&mut self, posting: &Posting) {
         let amount = i128::from(posting.amount.0);
-        let sums = self.sums.entry((posting.asset, Kind::of(&posting.ledger))).or_default();
+        let key = (posting.asset, Kind::of(&posting.ledger));
+        let at = self.sums.iter().position(|(of, _)| *of == key).unwrap_or_else(|| {
+            self.sums.push((key, Sums::default()));
+            self.sums.len() - 1
+        });
+        let sums = &mut self.sums[at].1;
         let signed = match posting.side {
             Side::Debit => {
                 sums.debits += amount;
@@ -165,12 +184,40 @@ impl Books {
             }
         };
         if matches!(posting.ledger, Ledger::Wallet(_) | Ledger::Card(_)) {
-            let line = self.lines.entry((posting.ledger, posting.asset)).or_default();
-            if !self.touched.iter().any(|(ledger, asset, _)| *ledger == posting.ledger && *asset == posting.asset) {
-                self.touched.push((posting.ledger, posting.asset, line.balance));
-            }
-            line.balance += signed;
+            self.touched(posting.ledger, posting.asset).balance += signed;
         }
+    }
+
+    /// A line to be changed by the entry at hand; made when first touched.
+    fn touched(&mut self, ledger: Ledger, asset: Asset) -> &mut Line {
+        let known =
+            self.touched.iter().find(|line| line.ledger == ledger && line.asset == asset).map(|line| line.place);
+        let place = known.unwrap_or_else(|| {
+            let place = *self.places.entry((ledger, asset)).or_insert_with(|| {
+                self.lines.push(Line::default());
+                self.lines.len() - 1
+            });
+            self.touched.push(Touched { ledger, asset, place, before: self.lines[place].balance });
+            place
+        });
+        &mut self.lines[place]
+    }
+
+    /// Looks at the lines that most of these entries will touch, so that they are waited for together.
+    pub(super) fn look(&self, ahead: &[Entry]) {
+        let events = ahead.iter().flat_map(|entry| {
+            let events = if let Outcome::Accepted(events) = &entry.outcome { events.as_slice() } else { &[] };
+            events.iter().map(|event| (entry.admitted.envelope.account, event))
+        });
+        let seen = events.fold(0, |seen, (account, event)| {
+            let (card, asset) = match event {
+                Event::ToppedUp(event) => (event.card, event.currency),
+                Event::Unloaded(event) => (event.card, event.currency),
+                _ => return seen,
+            };
+            seen ^ self.line(Ledger::Card(card), asset).balance ^ self.line(Ledger::Wallet(account), asset).balance
+        });
+        std::hint::black_box(seen);
     }
 
     fn hold(&mut self, account: AccountId, event: &Event) {
@@ -183,7 +230,7 @@ impl Books {
         };
         for leg in legs {
             let ledger = if leg.wallet { Ledger::Wallet(account) } else { Ledger::Card(card) };
-            self.lines.entry((ledger, leg.asset)).or_default().held += sign * i128::from(leg.amount.0);
+            self.touched(ledger, leg.asset).held += sign * i128::from(leg.amount.0);
         }
     }
 
@@ -238,7 +285,8 @@ impl Books {
     fn figures(&self, account: AccountId, event: &Event, tell: &mut impl FnMut(Finding)) {
         let wallet = Ledger::Wallet(account);
         let mut is = |ledger, asset, said: Minor| {
-            let books = self.line(ledger, asset).balance;
+            let known = self.touched.iter().find(|line| line.ledger == ledger && line.asset == asset);
+            let books = known.map_or_else(|| self.line(ledger, asset), |line| self.lines[line.place]).balance;
             if books != i128::from(said.0) {
                 tell(Finding::new(
                     "balance",
@@ -276,18 +324,18 @@ impl Books {
     }
 
     /// What is on a wallet or card.
-    pub(super) fn line(&self, ledger: Ledger, asset: Asset) -> Line {
-        self.lines.get(&(ledger, asset)).copied().unwrap_or_default()
+    fn line(&self, ledger: Ledger, asset: Asset) -> Line {
+        self.places.get(&(ledger, asset)).map_or_else(Line::default, |place| self.lines[*place])
     }
 
     /// Every wallet and card that ever had something.
     pub(super) fn lines(&self) -> impl Iterator<Item = (&Ledger, &Asset, &Line)> {
-        self.lines.iter().map(|((ledger, asset), line)| (ledger, asset, line))
+        self.places.iter().map(|((ledger, asset), place)| (ledger, asset, &self.lines[*place]))
     }
 
     /// Debits and credits by asset and kind.
-    pub(super) fn sums(&self) -> &BTreeMap<(Asset, Kind), Sums> {
-        &self.sums
+    pub(super) fn sums(&self) -> BTreeMap<(Asset, Kind), Sums> {
+        self.sums.iter().copied().collect()
     }
 
     /// Decimals of an asset by the policies so far; 0 if none names it.
@@ -305,9 +353,9 @@ impl Books {
             tell(finding);
         };
         let mut one = |what: &str, ledger: Ledger, asset, balance: Minor, held: Minor| {
-            let line = self.lines.get(&(ledger, asset));
-            matched += usize::from(line.is_some());
-            let line = line.copied().unwrap_or_default();
+            let place = self.places.get(&(ledger, asset));
+            matched += usize::from(place.is_some());
+            let line = place.map_or_else(Line::default, |place| self.lines[*place]);
             let same = line.balance == i128::from(balance.0) && line.held == i128::from(held.0);
             (!same).then(|| {
                 Finding::new(

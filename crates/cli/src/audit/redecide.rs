@@ -26,6 +26,9 @@ use super::words;
 /// Entries between two comparisons of books and state, at least; more when there are many accounts.
 const COMPARE_ENTRIES: u64 = 1_000_000;
 
+/// Entries that are looked ahead at a time.
+const AHEAD: usize = 64;
+
 /// What deciding again came to.
 #[derive(Debug, Default)]
 pub(super) struct Decided {
@@ -98,6 +101,9 @@ impl<'a> Judge<'a> {
         let record = &checked.record;
         if record.kind() == Kind::Entries {
             for ((n, entry), stored) in (0..).zip(&checked.entries).zip(record.entries()) {
+                if (n as usize).is_multiple_of(AHEAD) {
+                    self.look(&checked.entries[n as usize..]);
+                }
                 for finding in plain(record, n, entry, &mut self.last_ms) {
                     self.tell(record.index(), n, finding);
                 }
@@ -120,6 +126,13 @@ impl<'a> Judge<'a> {
         if self.done.entries - self.compared >= COMPARE_ENTRIES.max(8 * self.state.accounts() as u64) {
             self.compare();
         }
+    }
+
+    /// Has what deciding the next entries takes come from memory, all of it at once.
+    fn look(&self, entries: &[Entry]) {
+        let ahead = &entries[..entries.len().min(AHEAD)];
+        self.state.touch(ahead.iter().map(|entry| &entry.admitted.envelope));
+        self.books.look(ahead);
     }
 
     fn entry(&mut self, index: u64, n: u32, entry: &Entry, stored: &[u8]) {

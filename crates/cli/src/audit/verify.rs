@@ -241,7 +241,7 @@ fn summarise(report: &mut Report, ledger: &Ledger, done: BTreeMap<u16, (Chained,
         report.accounts += decided.accounts;
         report.cards += decided.cards;
         report.checkpoints += decided.checkpoints;
-        for ((asset, _), of_kind) in decided.books.sums() {
+        for ((asset, _), of_kind) in &decided.books.sums() {
             let sum = sums.entry(*asset).or_default();
             sum.debits += of_kind.debits;
             sum.credits += of_kind.credits;

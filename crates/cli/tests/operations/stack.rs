@@ -22,7 +22,7 @@ use florin_engine::{
 use florin_gateway::{
     Gateway, Ports, Settings,
     dialects::dashboard,
-    http::keys::ApiKey,
+    http::{keys::ApiKey, serve},
     issuer_inbound, ops,
     ports::{DeadLetter, DeadLetters, Error},
     public_router, sandbox,
@@ -36,7 +36,6 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
-use tower::ServiceExt;
 
 /// Partitions of the ledger.
 pub(crate) const PARTITIONS: u16 = 2;
@@ -178,7 +177,7 @@ impl Stack {
 
     /// Sends a request as it is.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answered {
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = serve::answer(&self.router, request).await;
         let (parts, body) = response.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);

@@ -4,22 +4,22 @@
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, time::Duration};
 
-use axum::{Router, body::Body, extract::ConnectInfo, serve::Listener};
-use hyper::{
-    Request,
-    body::Incoming,
-    server::conn::http1,
-    service::{Service, service_fn},
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{HeaderValue, Method, header},
+    response::Response,
+    serve::Listener,
 };
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
 };
+use tower::Service;
 
 /// How connections are treated.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +85,28 @@ pub async fn serve_with(
     Ok(())
 }
 
+/// Answers one request. HEAD is refused in the words of the API it is sent to, but for probes: a GET may do more than tell, it
+/// records a reveal or makes a one-time code, and nobody is to do that without seeing the answer. The routing takes HEAD for
+/// GET, so this is in front of it.
+pub fn answer(router: &Router, mut request: Request<Body>) -> impl Future<Output = Response> + use<> {
+    let probe = matches!(request.uri().path(), "/healthz" | "/readyz");
+    if request.method() == Method::HEAD && !probe {
+        // A method that no route has, so that the routing answers as for any other.
+        *request.method_mut() = Method::TRACE;
+    }
+    let answer = router.clone().call(request);
+    async move {
+        let mut response = answer.await.unwrap_or_else(|never| match never {});
+        if !probe && let Some(allowed) = response.headers().get(header::ALLOW) {
+            let allowed = allowed.to_str().unwrap_or_default().split(',').filter(|method| method.trim() != "HEAD");
+            if let Ok(allowed) = HeaderValue::from_str(&allowed.collect::<Vec<_>>().join(",")) {
+                response.headers_mut().insert(header::ALLOW, allowed);
+            }
+        }
+        response
+    }
+}
+
 async fn connection(
     http: http1::Builder,
     stream: TcpStream,
@@ -96,12 +118,11 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "the connection keeps delaying small answers");
     }
-    let router = TowerToHyperService::new(router);
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        let answer = router.call(request);
-        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+        let answer = answer(&router, request);
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let mut served = pin!(http.serve_connection(TokioIo::new(stream), service));
     let mut stopping = pin!(async move {
