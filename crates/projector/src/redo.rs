@@ -184,6 +184,7 @@ mod tests {
         ledger::{LedgerKind, LedgerRow},
     };
     use florin_engine::money::Asset;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     fn key(n: u64) -> Key {
         Key::of(Table::History).u64(n)
@@ -280,6 +281,27 @@ mod tests {
         beside.insert(redo.key(0), first).expect("put");
         redo.recover().expect("nothing to do");
         assert!(all(&rows) == before);
+    }
+
+    #[test]
+    fn reads_go_on_while_a_batch_is_applied() {
+        let (rows, beside) = trees();
+        let redo = Redo::new(rows.clone(), beside, 0);
+        redo.apply((1, 0), &mut batch(3)).expect("applied");
+        let applying = AtomicBool::new(true);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                redo.apply((1, 5), &mut batch(50_000)).expect("applied");
+                applying.store(false, Ordering::SeqCst);
+            });
+            let mut reads = 0;
+            while applying.load(Ordering::SeqCst) {
+                assert!(rows.get(key(1)).expect("a read").is_some());
+                reads += u32::from(applying.load(Ordering::SeqCst));
+            }
+            // One that waited for the batch would be the last.
+            assert!(reads > 100, "{reads}");
+        });
     }
 
     #[test]

@@ -3,12 +3,11 @@
 
 use std::sync::mpsc::Receiver;
 
-use florin_engine::codec::{Outcome, encode};
+use florin_engine::codec::{Entry, Outcome, encode};
 use florin_engine::postings::{Posting, postings};
-use florin_journal::PartitionId;
+use florin_journal::{Kind, PartitionId, Record};
 
 use super::books::double_entry;
-use super::chain::Checked;
 use super::finding::{Finding, Sink};
 use super::redecide::{Decided, plain, spelled};
 
@@ -29,18 +28,22 @@ impl<'a> Alone<'a> {
     }
 
     /// Takes records until there are no more.
-    pub(super) fn hear(mut self, records: &Receiver<Vec<Checked>>) -> Decided {
-        for checked in records.iter().flatten() {
-            self.record(&checked);
+    pub(super) fn hear(mut self, records: &Receiver<Vec<Record>>) -> Decided {
+        for record in records.iter().flatten().filter(|record| record.kind() == Kind::Entries) {
+            self.record(&record);
         }
         self.done
     }
 
-    fn record(&mut self, checked: &Checked) {
-        let (record, sink) = (&checked.record, self.sink);
+    fn record(&mut self, record: &Record) {
+        let sink = self.sink;
         let at = |n: u32, finding: Finding| sink.find(finding.at(self.partition, record.index()).entry(n));
-        for ((n, entry), stored) in (0..).zip(&checked.entries).zip(record.entries()) {
-            for finding in plain(record, n, entry, &mut self.last_ms) {
+        for (n, stored) in (0..).zip(record.entries()) {
+            let entry = match Entry::decode(stored) {
+                Ok(entry) => entry,
+                Err(error) => return at(n, Finding::new("entry", "an entry of a known type and version", error)),
+            };
+            for finding in plain(record, n, &entry, &mut self.last_ms) {
                 at(n, finding);
             }
             let recorded = match &entry.outcome {
@@ -58,9 +61,6 @@ impl<'a> Alone<'a> {
                 postings(entry.admitted.envelope.account, event, &mut self.all);
             }
             double_entry(&self.all, &mut |finding| at(n, finding));
-        }
-        if let Some((n, error)) = &checked.unreadable {
-            at(*n, Finding::new("entry", "an entry of a known type and version", error));
         }
     }
 }

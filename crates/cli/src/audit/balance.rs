@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use florin_engine::{codec::Outcome, ids::Position, money::Asset, postings::Ledger as Account};
+use florin_engine::{codec::Outcome, ids::Position, money::Asset};
 use serde::Serialize;
 
 use super::args::Balance;
@@ -118,10 +118,9 @@ fn add_up<'a>(ledger: &str, as_of: Option<String>, all: impl Iterator<Item = &'a
             let digits = decimals.entry(*asset).or_default();
             *digits = books.decimals(*asset).max(*digits);
         }
-        for (account, asset, line) in books.lines() {
-            debug_assert!(matches!(account, Account::Wallet(_) | Account::Card(_)), "only these have lines");
-            *owed.entry(*asset).or_default() += -line.balance.min(0);
-            *held.entry(*asset).or_default() += line.held;
+        for (asset, line) in books.lines() {
+            *owed.entry(asset).or_default() += -line.balance.min(0);
+            *held.entry(asset).or_default() += line.held;
         }
     }
     let digits = |asset: &Asset| decimals.get(asset).copied().unwrap_or(0);

@@ -62,11 +62,41 @@ struct Used {
     parts: Vec<(Day, i128)>,
 }
 
+/// A wallet or a card, in an asset. Made of a posting's parts one by one: one that is copied as a whole right after it was written is
+/// waited for until all that was written before it is in the cache, which costs more than the rest of its posting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Liability {
+    id: [u8; 16],
+    card: bool,
+    asset: Asset,
+}
+
+impl Liability {
+    const fn wallet(account: AccountId, asset: Asset) -> Self {
+        Self { id: account.0, card: false, asset }
+    }
+
+    const fn card(card: CardId, asset: Asset) -> Self {
+        Self { id: card.0, card: true, asset }
+    }
+
+    const fn of(ledger: &Ledger, asset: Asset) -> Option<Self> {
+        match ledger {
+            Ledger::Wallet(account) => Some(Self::wallet(*account, asset)),
+            Ledger::Card(card) => Some(Self::card(*card, asset)),
+            _ => None,
+        }
+    }
+
+    const fn ledger(self) -> Ledger {
+        if self.card { Ledger::Card(CardId(self.id)) } else { Ledger::Wallet(AccountId(self.id)) }
+    }
+}
+
 /// A line that the entry at hand touches.
 #[derive(Debug)]
 struct Touched {
-    ledger: Ledger,
-    asset: Asset,
+    of: Liability,
     /// Where it is among the lines.
     place: usize,
     /// What was on it before the entry.
@@ -77,7 +107,7 @@ struct Touched {
 #[derive(Debug, Default)]
 pub(super) struct Books {
     /// Where the line of a wallet or card is.
-    places: HashMap<(Ledger, Asset), usize, Spread>,
+    places: HashMap<Liability, usize, Spread>,
     lines: Vec<Line>,
     /// There are few of them.
     sums: Vec<((Asset, Kind), Sums)>,
@@ -153,9 +183,10 @@ impl Books {
         }
         double_entry(&all, tell);
         self.scratch = all;
-        for Touched { ledger, asset, place, before } in &self.touched {
+        for Touched { of, place, before } in &self.touched {
             let now = self.lines[*place].balance;
-            if now < 0 && now < *before && !owned_up(events, ledger, *asset, now) {
+            if now < 0 && now < *before && !owned_up(events, of, now) {
+                let (ledger, asset) = (of.ledger(), of.asset);
                 tell(Finding::new(
                     "negative-liability",
                     format!("{ledger:?} in {asset} not below zero but with an Overdrawn event that says so"),
@@ -183,29 +214,32 @@ impl Books {
                 amount
             }
         };
-        if matches!(posting.ledger, Ledger::Wallet(_) | Ledger::Card(_)) {
-            self.touched(posting.ledger, posting.asset).balance += signed;
+        if let Some(of) = Liability::of(&posting.ledger, posting.asset) {
+            self.touched(of).balance += signed;
         }
     }
 
     /// A line to be changed by the entry at hand; made when first touched.
-    fn touched(&mut self, ledger: Ledger, asset: Asset) -> &mut Line {
-        let known =
-            self.touched.iter().find(|line| line.ledger == ledger && line.asset == asset).map(|line| line.place);
-        let place = known.unwrap_or_else(|| {
-            let place = *self.places.entry((ledger, asset)).or_insert_with(|| {
+    fn touched(&mut self, of: Liability) -> &mut Line {
+        let place = self.place(&of).unwrap_or_else(|| {
+            let place = *self.places.entry(of).or_insert_with(|| {
                 self.lines.push(Line::default());
                 self.lines.len() - 1
             });
-            self.touched.push(Touched { ledger, asset, place, before: self.lines[place].balance });
+            self.touched.push(Touched { of, place, before: self.lines[place].balance });
             place
         });
         &mut self.lines[place]
     }
 
+    /// Where a line is that the entry at hand has touched.
+    fn place(&self, of: &Liability) -> Option<usize> {
+        self.touched.iter().find(|line| line.of == *of).map(|line| line.place)
+    }
+
     /// Looks at the lines that most of these entries will touch, so that they are waited for together.
-    pub(super) fn look(&self, ahead: &[Entry]) {
-        let events = ahead.iter().flat_map(|entry| {
+    pub(super) fn look<'a>(&self, ahead: impl Iterator<Item = &'a Entry>) {
+        let events = ahead.flat_map(|entry| {
             let events = if let Outcome::Accepted(events) = &entry.outcome { events.as_slice() } else { &[] };
             events.iter().map(|event| (entry.admitted.envelope.account, event))
         });
@@ -215,7 +249,8 @@ impl Books {
                 Event::Unloaded(event) => (event.card, event.currency),
                 _ => return seen,
             };
-            seen ^ self.line(Ledger::Card(card), asset).balance ^ self.line(Ledger::Wallet(account), asset).balance
+            let (card, wallet) = (Liability::card(card, asset), Liability::wallet(account, asset));
+            seen ^ self.line(&card).balance ^ self.line(&wallet).balance
         });
         std::hint::black_box(seen);
     }
@@ -229,8 +264,8 @@ impl Books {
             _ => return,
         };
         for leg in legs {
-            let ledger = if leg.wallet { Ledger::Wallet(account) } else { Ledger::Card(card) };
-            self.touched(ledger, leg.asset).held += sign * i128::from(leg.amount.0);
+            let of = if leg.wallet { Liability::wallet(account, leg.asset) } else { Liability::card(card, leg.asset) };
+            self.touched(of).held += sign * i128::from(leg.amount.0);
         }
     }
 
@@ -283,35 +318,35 @@ impl Books {
 
     /// Compares the balances that an event says with the books.
     fn figures(&self, account: AccountId, event: &Event, tell: &mut impl FnMut(Finding)) {
-        let wallet = Ledger::Wallet(account);
-        let mut is = |ledger, asset, said: Minor| {
-            let known = self.touched.iter().find(|line| line.ledger == ledger && line.asset == asset);
-            let books = known.map_or_else(|| self.line(ledger, asset), |line| self.lines[line.place]).balance;
+        let wallet = |asset| Liability::wallet(account, asset);
+        let owing = |card: CardId, asset| if card.is_nil() { wallet(asset) } else { Liability::card(card, asset) };
+        let mut is = |of: Liability, said: Minor| {
+            let books = self.place(&of).map_or_else(|| self.line(&of), |place| self.lines[place]).balance;
             if books != i128::from(said.0) {
                 tell(Finding::new(
                     "balance",
-                    format!("{ledger:?} in {asset} at {books} by its postings"),
+                    format!("{:?} in {} at {books} by its postings", of.ledger(), of.asset),
                     format!("{} says {}", event.name(), said.0),
                 ));
             }
         };
         match event {
-            Event::Deposited(event) => is(wallet, event.asset, event.balance),
-            Event::Withdrawn(event) => is(wallet, event.asset, event.balance),
-            Event::WrittenOff(event) => is(owing(wallet, event.card), event.asset, event.balance),
-            Event::Overdrawn(event) => is(owing(wallet, event.card), event.asset, event.balance),
+            Event::Deposited(event) => is(wallet(event.asset), event.balance),
+            Event::Withdrawn(event) => is(wallet(event.asset), event.balance),
+            Event::WrittenOff(event) => is(owing(event.card, event.asset), event.balance),
+            Event::Overdrawn(event) => is(owing(event.card, event.asset), event.balance),
             Event::ToppedUp(event) => {
-                is(Ledger::Card(event.card), event.currency, event.card_balance);
-                is(wallet, event.currency, event.wallet_balance);
+                is(Liability::card(event.card, event.currency), event.card_balance);
+                is(wallet(event.currency), event.wallet_balance);
             }
             Event::Unloaded(event) => {
-                is(Ledger::Card(event.card), event.currency, event.card_balance);
-                is(wallet, event.currency, event.wallet_balance);
+                is(Liability::card(event.card, event.currency), event.card_balance);
+                is(wallet(event.currency), event.wallet_balance);
             }
-            Event::Swept(event) => is(wallet, event.currency, event.wallet_balance),
+            Event::Swept(event) => is(wallet(event.currency), event.wallet_balance),
             Event::CardRequested(event) => {
                 let asset = event.fees.first().map_or(event.currency, |fee| fee.asset);
-                is(wallet, asset, event.wallet_balance);
+                is(wallet(asset), event.wallet_balance);
             }
             _ => {}
         }
@@ -324,13 +359,13 @@ impl Books {
     }
 
     /// What is on a wallet or card.
-    fn line(&self, ledger: Ledger, asset: Asset) -> Line {
-        self.places.get(&(ledger, asset)).map_or_else(Line::default, |place| self.lines[*place])
+    fn line(&self, of: &Liability) -> Line {
+        self.places.get(of).map_or_else(Line::default, |place| self.lines[*place])
     }
 
     /// Every wallet and card that ever had something.
-    pub(super) fn lines(&self) -> impl Iterator<Item = (&Ledger, &Asset, &Line)> {
-        self.places.iter().map(|((ledger, asset), place)| (ledger, asset, &self.lines[*place]))
+    pub(super) fn lines(&self) -> impl Iterator<Item = (Asset, &Line)> {
+        self.places.iter().map(|(of, place)| (of.asset, &self.lines[*place]))
     }
 
     /// Debits and credits by asset and kind.
@@ -352,28 +387,31 @@ impl Books {
             agree = false;
             tell(finding);
         };
-        let mut one = |what: &str, ledger: Ledger, asset, balance: Minor, held: Minor| {
-            let place = self.places.get(&(ledger, asset));
+        let mut one = |what: &str, of: Liability, balance: Minor, held: Minor| {
+            let place = self.places.get(&of);
             matched += usize::from(place.is_some());
             let line = place.map_or_else(Line::default, |place| self.lines[*place]);
             let same = line.balance == i128::from(balance.0) && line.held == i128::from(held.0);
             (!same).then(|| {
                 Finding::new(
                     "state",
-                    format!("{what} in {asset}: {} posted, {} held by the journal's postings", line.balance, line.held),
+                    format!(
+                        "{what} in {}: {} posted, {} held by the journal's postings",
+                        of.asset, line.balance, line.held
+                    ),
                     format!("{} posted, {} held", balance.0, held.0),
                 )
             })
         };
         for account in state.all_accounts() {
             for wallet in &account.wallets {
-                let ledger = Ledger::Wallet(account.id);
-                if let Some(finding) = one("wallet", ledger, wallet.asset, wallet.balance, wallet.held) {
+                let of = Liability::wallet(account.id, wallet.asset);
+                if let Some(finding) = one("wallet", of, wallet.balance, wallet.held) {
                     told(Finding { expected: format!("{} {}", account.id, finding.expected), ..finding });
                 }
             }
             for card in &account.cards {
-                if let Some(finding) = one("card", Ledger::Card(card.id), card.currency, card.balance, card.held) {
+                if let Some(finding) = one("card", Liability::card(card.id, card.currency), card.balance, card.held) {
                     told(Finding { expected: format!("{} {}", card.id, finding.expected), ..finding });
                 }
                 let mut own = self.usage.get(&card.id).copied().unwrap_or_default();
@@ -420,18 +458,11 @@ impl Usage {
     }
 }
 
-fn owing(wallet: Ledger, card: CardId) -> Ledger {
-    if card.is_nil() { wallet } else { Ledger::Card(card) }
-}
-
-fn owned_up(events: &[Event], ledger: &Ledger, asset: Asset, balance: i128) -> bool {
+fn owned_up(events: &[Event], of: &Liability, balance: i128) -> bool {
     events.iter().any(|event| match event {
         Event::Overdrawn(event) => {
-            let card = match ledger {
-                Ledger::Card(card) => *card,
-                _ => CardId::NIL,
-            };
-            event.card == card && event.asset == asset && i128::from(event.balance.0) == balance
+            let card = if of.card { CardId(of.id) } else { CardId::NIL };
+            event.card == card && event.asset == of.asset && i128::from(event.balance.0) == balance
         }
         _ => false,
     })

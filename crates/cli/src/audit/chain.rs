@@ -1,5 +1,5 @@
 //! The first half of the pipeline: reads a partition's records, checks each by itself and in its place, holds signed heads
-//! against them, decodes entries, and passes them on to be decided again.
+//! against them, and passes them on to be decided again.
 //!
 //! After the first break nothing later can be decided, as the state is unknown; records are then only checked by
 //! themselves and against their neighbour, so that every other damage is named too.
@@ -8,7 +8,6 @@ use std::iter::Peekable;
 use std::slice::Iter;
 use std::sync::mpsc::SyncSender;
 
-use florin_engine::codec::{self, Entry};
 use florin_journal::export::Span;
 use florin_journal::header::Header;
 use florin_journal::{Chain, Corruption, Error, Hash, Head, Kind, Ledger, Loose, PartitionId, Record};
@@ -21,14 +20,6 @@ use super::walk::{Step, Walk};
 /// Entries, or bytes, handed over at a time.
 const HAND_ENTRIES: usize = 512;
 const HAND_BYTES: usize = 512 << 10;
-
-/// A record in its place, with what its entries say.
-pub(super) struct Checked {
-    pub(super) record: Record,
-    pub(super) entries: Vec<Entry>,
-    /// The first entry that cannot be read.
-    pub(super) unreadable: Option<(u32, codec::Error)>,
-}
 
 /// What the chain of a partition came to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,7 +68,7 @@ struct Broken {
 
 impl Links<'_> {
     /// Follows the chain; `out` is hung up at the first break.
-    pub(super) fn follow(&self, walk: std::io::Result<Walk>, out: SyncSender<Vec<Checked>>) -> Chained {
+    pub(super) fn follow(&self, walk: std::io::Result<Walk>, out: SyncSender<Vec<Record>>) -> Chained {
         let mut done = Chained { whole: true, ..Chained::default() };
         let mut walk = match walk {
             Ok(walk) => walk.live(self.live),
@@ -138,7 +129,7 @@ impl Links<'_> {
                             self.anchored(&mut anchors, head.index, Some(&head), head.hash, &mut done);
                             held.0 += record.len();
                             held.1 += record.bytes().len();
-                            hand.push(decode(record));
+                            hand.push(record);
                             if held.0 >= HAND_ENTRIES || held.1 >= HAND_BYTES {
                                 hand_over(&mut hand, &mut out);
                                 held = (0, 0);
@@ -306,7 +297,7 @@ impl Links<'_> {
     }
 }
 
-fn hand_over(hand: &mut Vec<Checked>, out: &mut Option<SyncSender<Vec<Checked>>>) {
+fn hand_over(hand: &mut Vec<Record>, out: &mut Option<SyncSender<Vec<Record>>>) {
     let full = std::mem::take(hand);
     // Whoever decides may have given up; the chain is followed to its end all the same.
     if let Some(sender) = out
@@ -321,21 +312,4 @@ impl Broken {
     fn place(&self) -> (u64, u64) {
         (self.term, self.time_ms)
     }
-}
-
-fn decode(record: Record) -> Checked {
-    let mut entries = Vec::with_capacity(record.len());
-    let mut unreadable = None;
-    if record.kind() == Kind::Entries {
-        for (n, bytes) in (0..).zip(record.entries()) {
-            match Entry::decode(bytes) {
-                Ok(entry) => entries.push(entry),
-                Err(error) => {
-                    unreadable = Some((n, error));
-                    break;
-                }
-            }
-        }
-    }
-    Checked { record, entries, unreadable }
 }

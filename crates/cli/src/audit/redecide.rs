@@ -19,14 +19,13 @@ use florin_engine::{
 use florin_journal::{Kind, Ledger, PartitionId, Record};
 
 use super::books::Books;
-use super::chain::Checked;
 use super::finding::{Finding, Sink};
 use super::words;
 
 /// Entries between two comparisons of books and state, at least; more when there are many accounts.
 const COMPARE_ENTRIES: u64 = 1_000_000;
 
-/// Entries that are looked ahead at a time.
+/// Entries that are read before they are decided, so that what they need comes from memory together.
 const AHEAD: usize = 64;
 
 /// What deciding again came to.
@@ -86,9 +85,9 @@ impl<'a> Judge<'a> {
     }
 
     /// Takes records until there are no more.
-    pub(super) fn hear(mut self, records: &Receiver<Vec<Checked>>) -> Decided {
-        for checked in records.iter().flatten() {
-            self.record(&checked);
+    pub(super) fn hear(mut self, records: &Receiver<Vec<Record>>) -> Decided {
+        for record in records.iter().flatten() {
+            self.record(&record);
             if self.stuck {
                 break;
             }
@@ -97,26 +96,10 @@ impl<'a> Judge<'a> {
         Decided { accounts: self.state.accounts(), cards: self.state.cards(), books: self.books, ..self.done }
     }
 
-    fn record(&mut self, checked: &Checked) {
-        let record = &checked.record;
+    fn record(&mut self, record: &Record) {
         if record.kind() == Kind::Entries {
-            for ((n, entry), stored) in (0..).zip(&checked.entries).zip(record.entries()) {
-                if (n as usize).is_multiple_of(AHEAD) {
-                    self.look(&checked.entries[n as usize..]);
-                }
-                for finding in plain(record, n, entry, &mut self.last_ms) {
-                    self.tell(record.index(), n, finding);
-                }
-                self.entry(record.index(), n, entry, stored);
-                if self.stuck {
-                    return;
-                }
-            }
-            if let Some((n, error)) = &checked.unreadable {
-                self.stuck = true;
-                let finding = Finding::new("entry", "an entry of a known type and version", error);
-                self.sink.find(finding.at(self.partition, record.index()).entry(*n));
-                self.give_up(format!("entry {}.{n} cannot be read", record.index()));
+            self.entries(record);
+            if self.stuck {
                 return;
             }
         }
@@ -128,11 +111,42 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Has what deciding the next entries takes come from memory, all of it at once.
-    fn look(&self, entries: &[Entry]) {
-        let ahead = &entries[..entries.len().min(AHEAD)];
-        self.state.touch(ahead.iter().map(|entry| &entry.admitted.envelope));
-        self.books.look(ahead);
+    fn entries(&mut self, record: &Record) {
+        let (index, mut stored, mut n) = (record.index(), record.entries(), 0);
+        let mut ahead = Vec::with_capacity(AHEAD.min(record.len()));
+        let mut unreadable = None;
+        while unreadable.is_none() {
+            ahead.clear();
+            for bytes in stored.by_ref().take(AHEAD) {
+                match Entry::decode(bytes) {
+                    Ok(entry) => ahead.push((entry, bytes)),
+                    Err(error) => {
+                        unreadable = Some(error);
+                        break;
+                    }
+                }
+            }
+            if ahead.is_empty() {
+                break;
+            }
+            self.state.touch(ahead.iter().map(|(entry, _)| &entry.admitted.envelope));
+            self.books.look(ahead.iter().map(|(entry, _)| entry));
+            for (entry, bytes) in &ahead {
+                for finding in plain(record, n, entry, &mut self.last_ms) {
+                    self.tell(index, n, finding);
+                }
+                self.entry(index, n, entry, bytes);
+                if self.stuck {
+                    return;
+                }
+                n += 1;
+            }
+        }
+        if let Some(error) = unreadable {
+            self.stuck = true;
+            self.tell(index, n, Finding::new("entry", "an entry of a known type and version", error));
+            self.give_up(format!("entry {index}.{n} cannot be read"));
+        }
     }
 
     fn entry(&mut self, index: u64, n: u32, entry: &Entry, stored: &[u8]) {

@@ -1,7 +1,7 @@
 //! `florin audit verify`: every partition through reader and judge, then the views, then the verdict.
 //!
-//! A partition is two threads: one reads and verifies records and decodes entries, one decides them again. At most a few
-//! megabytes are between them. As many partitions run at once as there are pairs of cores.
+//! A partition is two threads: one reads and verifies records, one decides what is in them again, which is most of the work. At
+//! most a few megabytes are between them. As many partitions run at once as there are cores.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::process::ExitCode;
@@ -149,14 +149,14 @@ struct Whole<'a> {
 }
 
 impl Whole<'_> {
-    /// Does `work` for every partition, as many at once as there are pairs of cores.
+    /// Does `work` for every partition, as many at once as there are cores.
     fn each<T: Send>(&self, work: impl Fn(u16) -> T + Sync) -> BTreeMap<u16, T> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let todo: Mutex<VecDeque<u16>> = Mutex::new((0..self.ledger.partitions).collect());
         let done = Mutex::new(BTreeMap::new());
         let next = || todo.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         thread::scope(|scope| {
-            for _ in 0..cores.div_ceil(2).min(usize::from(self.ledger.partitions)) {
+            for _ in 0..cores.min(usize::from(self.ledger.partitions)) {
                 scope.spawn(|| {
                     while let Some(partition) = next() {
                         let made = work(partition);

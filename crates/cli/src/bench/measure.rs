@@ -111,10 +111,11 @@ impl<P: Provider> Load<'_, P> {
             (Some(views), per_second @ 1..) => Some(reads::start(views, self.script, per_second)?),
             _ => None,
         };
-        let (begun, used) = (Instant::now(), process::used());
+        let used = process::used();
         let (mut done, told) = self.drive("topping up", first, commands, authorization).await?;
         done.processor_us = process::each_us(used, commands);
-        let accepted = begun.elapsed();
+        // From the first request on, once there were connections, to the last answer.
+        let accepted = done.elapsed.max(told.elapsed);
         let [shown, settled] = self.drained(first + commands).await?;
         let reads = reading.map(Reading::stop).transpose()?;
         let views = self.bed.views.as_ref().map(|_| Views {

@@ -21,6 +21,10 @@ use tokio::{
 };
 use tower::Service;
 
+/// Connections that may wait to be accepted, within what the system allows. So many come at once when a proxy in front starts
+/// anew, and one that finds no place here tries again only after a second.
+const BACKLOG: i32 = 4_096;
+
 /// How connections are treated.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -57,6 +61,9 @@ pub async fn serve_with(
     settings: Settings,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
+    if let Err(error) = rustix::net::listen(&listener, BACKLOG) {
+        tracing::debug!(%error, "the listener keeps its short queue");
+    }
     // Once for all connections, as it makes new routes.
     let router: Router = router.with_state(());
     let mut http = http1::Builder::new();
@@ -172,7 +179,10 @@ mod tests {
                 "ok"
             }),
         );
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // With the short queue that the standard library gives it.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(serve_with(listener, router, settings, async move {
@@ -233,6 +243,23 @@ mod tests {
         // until one closes.
         drop(second);
         answer(&mut third).await;
+    }
+
+    /// Given a server that accepts nobody, many may wait all the same: none of them finds the door shut and comes again later.
+    #[tokio::test]
+    async fn many_may_wait_to_be_accepted() {
+        let server = start(Settings { connections: 0, ..Settings::default() }).await;
+        // It has begun to serve when it has looked at its settings.
+        tokio::task::yield_now().await;
+        let mut waiting = Vec::new();
+        for n in 0..300 {
+            let connected = tokio::time::timeout(Duration::from_secs(20), server.connect()).await;
+            waiting.push(connected.unwrap_or_else(|_| panic!("connection {n} found no place")));
+        }
+        assert_eq!(server.requests.load(Ordering::SeqCst), 0);
+        drop(waiting);
+        server.stop.send(()).unwrap();
+        server.served.await.unwrap().unwrap();
     }
 
     #[tokio::test]
