@@ -168,7 +168,7 @@ mod tests {
     }
 
     /// Answers `ok`, at once.
-    async fn start(settings: Settings) -> Server {
+    fn start(settings: Settings) -> Server {
         let requests = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&requests);
         let router = Router::new().route(
@@ -207,7 +207,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_whose_head_does_not_come_is_closed_and_others_are_served_meanwhile() {
-        let server = start(Settings { head: Duration::from_millis(300), ..Settings::default() }).await;
+        let server = start(Settings { head: Duration::from_millis(300), ..Settings::default() });
         // Given half a head, and a connection that says nothing
         let mut half = server.connect().await;
         half.write_all(b"GET / HTTP/1.1\r\nhost:").await.unwrap();
@@ -225,7 +225,7 @@ mod tests {
 
     #[tokio::test]
     async fn beyond_the_bound_a_connection_waits_until_one_closes() {
-        let server = start(Settings { connections: 2, ..Settings::default() }).await;
+        let server = start(Settings { connections: 2, ..Settings::default() });
         let (mut first, mut second) = (server.connect().await, server.connect().await);
         for stream in [&mut first, &mut second] {
             stream.write_all(REQUEST).await.unwrap();
@@ -248,7 +248,7 @@ mod tests {
     /// Given a server that accepts nobody, many may wait all the same: none of them finds the door shut and comes again later.
     #[tokio::test]
     async fn many_may_wait_to_be_accepted() {
-        let server = start(Settings { connections: 0, ..Settings::default() }).await;
+        let server = start(Settings { connections: 0, ..Settings::default() });
         // It has begun to serve when it has looked at its settings.
         tokio::task::yield_now().await;
         let mut waiting = Vec::new();
@@ -264,7 +264,7 @@ mod tests {
 
     #[tokio::test]
     async fn told_to_stop_it_closes_idle_connections_and_returns() {
-        let server = start(Settings { drain: Duration::from_hours(1), ..Settings::default() }).await;
+        let server = start(Settings { drain: Duration::from_hours(1), ..Settings::default() });
         let mut idle = server.connect().await;
         idle.write_all(REQUEST).await.unwrap();
         answer(&mut idle).await;
