@@ -257,3 +257,46 @@ impl Batch {
         Ok(rows)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use florin_engine::ids::Position;
+    use florin_engine::money::Minor;
+
+    use super::*;
+    use crate::checkpoint::SCHEMA;
+    use crate::key::Table;
+    use crate::transactions::{Direction, TransactionKind, TransactionRow};
+
+    /// A reader finds rows through others, and a card's older lines where its newest ones end: whoever is looked up is there before who
+    /// leads to it, however the fold went about it. The checkpoint says that all of it is there.
+    #[test]
+    fn what_is_found_is_written_before_what_leads_to_it() {
+        let db = sled::Config::new().temporary(true).open().expect("a store");
+        let tree = db.open_tree("views").expect("a tree");
+        let redo = Redo::new(tree.clone(), db.open_tree("batches").expect("a tree"), 0);
+        let mut batch = Batch::new(tree, redo.clone());
+        let card = cards::tests::sample();
+        let id = card.card;
+        batch.point(cards::by_number_key(7), id.0);
+        batch.cards.put(id, card.into());
+        for index in 1..=33 {
+            let place = Place { position: Position::new(index, 0), event: 0 };
+            let line = TransactionRow::new(TransactionKind::TopUp, Direction::Credit, Minor(1), Asset::USD, index);
+            batch.list(Statement::Card(id), place, vec![(0, line)]).expect("listed");
+        }
+        let seen = Checkpoint {
+            schema: SCHEMA,
+            ledger: [0; 16],
+            partition: 0,
+            index: 33,
+            hash: [0; 32],
+            entries: 1,
+            whole: true,
+            time_ms: 33,
+        };
+        batch.apply(&seen).expect("applied");
+        let order = [Table::OfCard, Table::Card, Table::CardByNumber, Table::Checkpoint];
+        assert_eq!(redo.tables(), order.map(|table| table as u8));
+    }
+}

@@ -151,6 +151,13 @@ impl Redo {
         self.make(&batch)
     }
 
+    /// First bytes of the keys that the last batch wrote, in order: their tables.
+    #[cfg(test)]
+    pub(crate) fn tables(&self) -> Vec<u8> {
+        let batch = self.last().expect("a store").expect("a whole batch");
+        writes(&batch).map(|write| write.expect("a write").0[0]).collect()
+    }
+
     /// The last batch that is beside the rows as a whole.
     fn last(&self) -> Result<Option<Vec<u8>>, Error> {
         let (mut batch, mut all) = (Vec::new(), None);
