@@ -13,12 +13,13 @@
 //! frozen beside the new one, with a pure upcaster, and the golden bytes of both stay in the tests for ever.
 
 use alloc::vec::Vec;
+use core::mem;
 
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 use crate::{
-    command::{Admitted, Class, Command, Envelope},
+    command::{Admitted, Checkpoint, Class, Command, Envelope},
     event::Event,
     ids::{AccountId, Digest, Key},
     reject::Reject,
@@ -88,30 +89,45 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// An empty place for [`read`](Self::read).
+    pub const fn blank() -> Self {
+        let command = Command::Checkpoint(Checkpoint { index: 0, state_hash: [0; 32], schema: 0 });
+        let (account, class, key, digest) = (AccountId::NIL, Class::System, Key([0; 16]), Digest([0; 16]));
+        let envelope = Envelope { account, class, actor: 0, key, digest, dated_ms: 0, command };
+        let admitted = Admitted { time_ms: 0, policy: 0, envelope };
+        Self { admitted, outcome: Outcome::Accepted(Vec::new()) }
+    }
+
     /// Reads an entry; refuses anything that is not exactly one.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let mut entry = Self::blank();
+        entry.read(bytes)?;
+        Ok(entry)
+    }
+
+    /// Reads an entry as [`decode`](Self::decode) does, in the place of this one, whose memory it uses again. After an error
+    /// nothing of this one is of use.
+    pub fn read(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let mut input = Input(bytes);
         let [version] = input.array()?;
         if version != ENTRY_VERSION {
             return Err(Error::Version(version));
         }
         let [class] = input.array()?;
-        let class = Class::from_code(class).ok_or(Error::Class(class))?;
-        let time_ms = u64::from_le_bytes(input.array()?);
-        let policy = u32::from_le_bytes(input.array()?);
-        let account = AccountId(input.array()?);
-        let actor = u64::from_le_bytes(input.array()?);
-        let key = Key(input.array()?);
-        let digest = Digest(input.array()?);
-        let dated_ms = u64::from_le_bytes(input.array()?);
+        let admitted = &mut self.admitted;
+        let envelope = &mut admitted.envelope;
+        envelope.class = Class::from_code(class).ok_or(Error::Class(class))?;
+        admitted.time_ms = u64::from_le_bytes(input.array()?);
+        admitted.policy = u32::from_le_bytes(input.array()?);
+        envelope.account = AccountId(input.array()?);
+        envelope.actor = u64::from_le_bytes(input.array()?);
+        envelope.key = Key(input.array()?);
+        envelope.digest = Digest(input.array()?);
+        envelope.dated_ms = u64::from_le_bytes(input.array()?);
         let (code, version, body) = input.coded()?;
-        let command = Command::from_body(code, version, body)?;
-        let outcome = input.outcome()?;
-        if !input.0.is_empty() {
-            return Err(Error::Left(input.0.len()));
-        }
-        let envelope = Envelope { account, class, actor, key, digest, dated_ms, command };
-        Ok(Self { admitted: Admitted { time_ms, policy, envelope }, outcome })
+        envelope.command = Command::from_body(code, version, body)?;
+        input.outcome(&mut self.outcome)?;
+        if input.0.is_empty() { Ok(()) } else { Err(Error::Left(input.0.len())) }
     }
 
     /// Writes the entry; see [`encode`].
@@ -171,7 +187,8 @@ pub fn encode_outcome(outcome: Result<&[Event], &Reject>, out: &mut Vec<u8>) {
 /// Reads an outcome off the front of `bytes`; gives what is left.
 pub fn decode_outcome(bytes: &[u8]) -> Result<(Outcome, &[u8]), Error> {
     let mut input = Input(bytes);
-    let outcome = input.outcome()?;
+    let mut outcome = Outcome::Accepted(Vec::new());
+    input.outcome(&mut outcome)?;
     Ok((outcome, input.0))
 }
 
@@ -268,23 +285,29 @@ impl<'a> Input<'a> {
         Err(Error::Short)
     }
 
-    fn outcome(&mut self) -> Result<Outcome, Error> {
+    fn outcome(&mut self, outcome: &mut Outcome) -> Result<(), Error> {
         match self.array()? {
             [1] => {
                 let count = self.varint()?;
-                let mut events = Vec::with_capacity(count.min(64));
+                let mut events = match outcome {
+                    Outcome::Accepted(events) => mem::take(events),
+                    Outcome::Rejected(_) => Vec::new(),
+                };
+                events.clear();
+                events.reserve(count.min(64));
                 for _ in 0..count {
                     let (code, version, body) = self.coded()?;
                     events.push(Event::from_body(code, version, body)?);
                 }
-                Ok(Outcome::Accepted(events))
+                *outcome = Outcome::Accepted(events);
             }
             [2] => {
                 let length = self.varint()?;
-                Ok(Outcome::Rejected(whole(self.take(length)?)?))
+                *outcome = Outcome::Rejected(whole(self.take(length)?)?);
             }
-            [other] => Err(Error::Outcome(other)),
+            [other] => return Err(Error::Outcome(other)),
         }
+        Ok(())
     }
 
     fn coded(&mut self) -> Result<(u16, u8, &'a [u8]), Error> {

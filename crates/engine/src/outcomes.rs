@@ -4,7 +4,7 @@
 //! in shards, so that growing never moves more than a small part at once. A key lives exactly 31 days of ledger time:
 //! pruning is a function of the entries' times alone, so that every replica forgets alike.
 
-use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+use alloc::{collections::VecDeque, vec::Vec};
 
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
@@ -85,9 +85,9 @@ pub enum Recall {
 /// All remembered keys of a partition.
 #[derive(Clone, Debug)]
 pub(crate) struct Remembered {
-    chunks: VecDeque<Box<[Row]>>,
-    /// Rows in use in the last chunk, and rows forgotten in the first.
-    last: usize,
+    /// All but the last are full.
+    chunks: VecDeque<Vec<Row>>,
+    /// Rows forgotten in the first chunk.
     forgotten: usize,
     /// Sequence number of the first row of the first chunk; wraps.
     base: u32,
@@ -96,13 +96,7 @@ pub(crate) struct Remembered {
 
 impl Default for Remembered {
     fn default() -> Self {
-        Self {
-            chunks: VecDeque::new(),
-            last: CHUNK,
-            forgotten: 0,
-            base: 0,
-            index: (0..SHARDS).map(|_| HashTable::new()).collect(),
-        }
+        Self { chunks: VecDeque::new(), forgotten: 0, base: 0, index: (0..SHARDS).map(|_| HashTable::new()).collect() }
     }
 }
 
@@ -131,7 +125,7 @@ fn shard(hash: u64) -> usize {
     usize::from(SHARD_OF[(hash >> 40) as usize % SHARD_OF.len()])
 }
 
-fn row_of(chunks: &VecDeque<Box<[Row]>>, base: u32, sequence: u32) -> Row {
+fn row_of(chunks: &VecDeque<Vec<Row>>, base: u32, sequence: u32) -> Row {
     let at = sequence.wrapping_sub(base) as usize;
     chunks[at / CHUNK][at % CHUNK]
 }
@@ -139,9 +133,23 @@ fn row_of(chunks: &VecDeque<Box<[Row]>>, base: u32, sequence: u32) -> Row {
 impl Remembered {
     /// How many keys are remembered.
     pub(crate) fn len(&self) -> usize {
-        match self.chunks.len() {
-            0 => 0,
-            chunks => (chunks - 1) * CHUNK + self.last - self.forgotten,
+        self.end() - self.forgotten
+    }
+
+    /// Rows up to the last one, from the first one of the first chunk on.
+    fn end(&self) -> usize {
+        self.chunks.back().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
+    }
+
+    /// Makes room in the index for so many rows more, so that it does not grow under them.
+    pub(crate) fn reserve(&mut self, rows: usize) {
+        let mut parts = [0; SHARDS];
+        for shard in SHARD_OF {
+            parts[usize::from(shard)] += 1;
+        }
+        let (chunks, base) = (&self.chunks, self.base);
+        for (index, parts) in self.index.iter_mut().zip(parts) {
+            index.reserve(rows / SHARD_OF.len() * parts, |other| row_of(chunks, base, *other).hash());
         }
     }
 
@@ -192,17 +200,15 @@ impl Remembered {
 
     /// Appends a row, in order of time.
     pub(crate) fn push(&mut self, row: Row) {
-        if self.last == CHUNK {
-            self.chunks.push_back(alloc::vec![Row::default(); CHUNK].into_boxed_slice());
-            self.last = 0;
+        if self.chunks.back().is_none_or(|last| last.len() == CHUNK) {
+            self.chunks.push_back(Vec::with_capacity(CHUNK));
         }
-        let at = (self.chunks.len() - 1) * CHUNK + self.last;
+        let at = self.end();
         #[expect(clippy::cast_possible_truncation, reason = "sequence numbers wrap; memory ends far below 2^32 rows")]
         let sequence = self.base.wrapping_add(at as u32);
-        if let Some(chunk) = self.chunks.back_mut() {
-            chunk[self.last] = row;
+        if let Some(last) = self.chunks.back_mut() {
+            last.push(row);
         }
-        self.last += 1;
         let hash = row.hash();
         let (chunks, base) = (&self.chunks, self.base);
         let index = &mut self.index[shard(hash)];
@@ -249,8 +255,7 @@ impl Remembered {
 
     /// All rows, oldest first.
     pub(crate) fn rows(&self) -> impl Iterator<Item = &Row> {
-        let end = self.chunks.len().saturating_sub(1) * CHUNK + if self.chunks.is_empty() { 0 } else { self.last };
-        (self.forgotten..end).map(|at| &self.chunks[at / CHUNK][at % CHUNK])
+        (self.forgotten..self.end()).map(|at| &self.chunks[at / CHUNK][at % CHUNK])
     }
 }
 

@@ -22,6 +22,9 @@ use crate::{
 /// Schema of these bytes; a change of any stored type of the state is a new one.
 pub const SCHEMA: u32 = 1;
 
+/// Fewest bytes that a remembered row takes here: four of the digest, seven numbers.
+const ROW_BYTES_MIN: usize = 11;
+
 /// Why bytes are no snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Error {
@@ -86,6 +89,8 @@ pub fn read(bytes: &[u8]) -> Result<State, Error> {
         rest = left;
     }
     let accounts = state.accounts.len();
+    // The count may be anything; what is there is not.
+    state.remembered.reserve(usize::try_from(head.rows).unwrap_or(usize::MAX).min(rest.len() / ROW_BYTES_MIN));
     for _ in 0..head.rows {
         let (row, left) = postcard::take_from_bytes::<Row>(rest).map_err(|_| Error::Form)?;
         if row.slot != u32::MAX && row.slot as usize >= accounts {

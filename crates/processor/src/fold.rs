@@ -8,7 +8,7 @@ use florin_engine::{
 };
 use florin_journal::{Kind, PartitionId, Record};
 
-/// Entries decoded before they are folded, so that what they need of the state is fetched together.
+/// Entries of which what they need of the state is fetched together.
 const CHUNK: usize = 64;
 
 /// An entry that cannot be folded.
@@ -28,29 +28,48 @@ pub struct Error {
 
 /// Folds a record into the state it extends; returns how many entries it had. Genesis and claims change nothing.
 pub fn fold(state: &mut State, record: &Record) -> Result<u64, Error> {
-    if record.kind() != Kind::Entries {
-        return Ok(0);
+    let mut decoded = Decoded::default();
+    decoded.read(record)?;
+    decoded.fold(state);
+    Ok(decoded.count as u64)
+}
+
+/// What a record has to be folded; its memory is used again for the next one.
+#[derive(Default)]
+pub(crate) struct Decoded {
+    index: u64,
+    count: usize,
+    /// The first `count` are the record's.
+    entries: Vec<Entry>,
+}
+
+impl Decoded {
+    /// Decodes a record; returns how many entries there are to fold.
+    pub(crate) fn read(&mut self, record: &Record) -> Result<u64, Error> {
+        self.index = record.index();
+        self.count = if record.kind() == Kind::Entries { record.len() } else { 0 };
+        if self.entries.len() < self.count {
+            self.entries.resize_with(self.count, Entry::blank);
+        }
+        for ((n, bytes), entry) in (0..).zip(record.entries()).zip(&mut self.entries[..self.count]) {
+            let position = Position::new(self.index, n);
+            entry.read(bytes).map_err(|source| Error { partition: record.partition(), position, source })?;
+        }
+        Ok(self.count as u64)
     }
-    let (mut encoded, mut n) = (record.entries(), 0);
-    let mut entries = Vec::with_capacity(CHUNK);
-    loop {
-        for bytes in encoded.by_ref().take(CHUNK) {
-            let position = Position::new(record.index(), n);
-            let failed = |source| Error { partition: record.partition(), position, source };
-            entries.push((position, Entry::decode(bytes).map_err(failed)?));
-            n += 1;
-        }
-        if entries.is_empty() {
-            break;
-        }
-        state.touch(entries.iter().map(|(_, entry)| &entry.admitted.envelope));
-        for (position, entry) in entries.drain(..) {
-            let outcome = match &entry.outcome {
-                Outcome::Accepted(events) => Ok(events.as_slice()),
-                Outcome::Rejected(reject) => Err(reject),
-            };
-            evolve(state, position, &entry.admitted, outcome);
+
+    /// Folds them.
+    pub(crate) fn fold(&self, state: &mut State) {
+        let mut positions = (0..).map(|n| Position::new(self.index, n));
+        for chunk in self.entries[..self.count].chunks(CHUNK) {
+            state.touch(chunk.iter().map(|entry| &entry.admitted.envelope));
+            for (entry, position) in chunk.iter().zip(&mut positions) {
+                let outcome = match &entry.outcome {
+                    Outcome::Accepted(events) => Ok(events.as_slice()),
+                    Outcome::Rejected(reject) => Err(reject),
+                };
+                evolve(state, position, &entry.admitted, outcome);
+            }
         }
     }
-    Ok(record.len() as u64)
 }

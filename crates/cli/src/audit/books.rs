@@ -5,6 +5,7 @@
 //! Memory goes with wallets, cards and remembered authorizations, not with history.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
 
 use florin_engine::{
     codec::{Entry, Outcome},
@@ -64,11 +65,18 @@ struct Used {
 
 /// A wallet or a card, in an asset. Made of a posting's parts one by one: one that is copied as a whole right after it was written is
 /// waited for until all that was written before it is in the cache, which costs more than the rest of its posting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Liability {
     id: [u8; 16],
     card: bool,
     asset: Asset,
+}
+
+impl Hash for Liability {
+    /// By its id: one has few assets.
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u128(u128::from_le_bytes(self.id));
+    }
 }
 
 impl Liability {
@@ -238,8 +246,8 @@ impl Books {
     }
 
     /// Looks at the lines that most of these entries will touch, so that they are waited for together.
-    pub(super) fn look<'a>(&self, ahead: impl Iterator<Item = &'a Entry>) {
-        let events = ahead.flat_map(|entry| {
+    pub(super) fn look(&self, ahead: &[Entry]) {
+        let events = ahead.iter().flat_map(|entry| {
             let events = if let Outcome::Accepted(events) = &entry.outcome { events.as_slice() } else { &[] };
             events.iter().map(|event| (entry.admitted.envelope.account, event))
         });

@@ -61,6 +61,7 @@ pub(super) struct Judge<'a> {
     stuck: bool,
     last_ms: u64,
     // Scratch, so that deciding allocates little.
+    room: Vec<Entry>,
     events: Vec<Event>,
     bytes: Vec<u8>,
 }
@@ -79,6 +80,7 @@ impl<'a> Judge<'a> {
             books_agree: true,
             stuck: false,
             last_ms: 0,
+            room: Vec::new(),
             events: Vec::new(),
             bytes: Vec::new(),
         }
@@ -112,30 +114,38 @@ impl<'a> Judge<'a> {
     }
 
     fn entries(&mut self, record: &Record) {
-        let (index, mut stored, mut n) = (record.index(), record.entries(), 0);
-        let mut ahead = Vec::with_capacity(AHEAD.min(record.len()));
+        let mut room = std::mem::take(&mut self.room);
+        room.resize_with(AHEAD, Entry::blank);
+        self.all_entries(record, &mut room);
+        self.room = room;
+    }
+
+    fn all_entries(&mut self, record: &Record, room: &mut [Entry]) {
+        let (index, mut left, mut n) = (record.index(), record.entries(), 0);
+        let mut stored: [&[u8]; AHEAD] = [&[]; AHEAD];
         let mut unreadable = None;
         while unreadable.is_none() {
-            ahead.clear();
-            for bytes in stored.by_ref().take(AHEAD) {
-                match Entry::decode(bytes) {
-                    Ok(entry) => ahead.push((entry, bytes)),
-                    Err(error) => {
-                        unreadable = Some(error);
-                        break;
-                    }
+            let mut count = 0;
+            // In this order: an entry that is taken has a place.
+            for ((entry, stored), bytes) in room.iter_mut().zip(&mut stored).zip(left.by_ref()) {
+                if let Err(error) = entry.read(bytes) {
+                    unreadable = Some(error);
+                    break;
                 }
+                *stored = bytes;
+                count += 1;
             }
-            if ahead.is_empty() {
+            if count == 0 {
                 break;
             }
-            self.state.touch(ahead.iter().map(|(entry, _)| &entry.admitted.envelope));
-            self.books.look(ahead.iter().map(|(entry, _)| entry));
-            for (entry, bytes) in &ahead {
+            let ahead = &room[..count];
+            self.state.touch(ahead.iter().map(|entry| &entry.admitted.envelope));
+            self.books.look(ahead);
+            for (entry, stored) in ahead.iter().zip(stored) {
                 for finding in plain(record, n, entry, &mut self.last_ms) {
                     self.tell(index, n, finding);
                 }
-                self.entry(index, n, entry, bytes);
+                self.entry(index, n, entry, stored);
                 if self.stuck {
                     return;
                 }
