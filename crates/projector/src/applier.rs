@@ -5,7 +5,7 @@
 //! batches.
 
 use std::{
-    sync::mpsc,
+    sync::mpsc::{self, RecvTimeoutError},
     thread::{self, JoinHandle},
 };
 
@@ -34,8 +34,24 @@ impl Applier {
         let (work, todo) = mpsc::channel::<Work>();
         let thread = thread::Builder::new().name(format!("views-{partition}")).spawn(move || {
             lower_priority();
-            while let Ok(Work { records, done }) = todo.recv() {
-                let written = records.iter().try_for_each(|record| fold.record(record)).and_then(|()| fold.write());
+            let mut paused = Ok(());
+            loop {
+                let next = match fold.pause_in() {
+                    Some(after) => todo.recv_timeout(after),
+                    None => todo.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                };
+                let Work { records, done } = match next {
+                    Ok(work) => work,
+                    Err(RecvTimeoutError::Disconnected) => break,
+                    Err(RecvTimeoutError::Timeout) => {
+                        // Who brings the next records is told.
+                        paused = paused.and_then(|()| fold.pause());
+                        continue;
+                    }
+                };
+                let before = std::mem::replace(&mut paused, Ok(()));
+                let all = before.and_then(|()| records.iter().try_for_each(|record| fold.record(record)));
+                let written = all.and_then(|()| fold.write());
                 // Nobody waits any more where the follower was dropped; the next opening goes on from what is written.
                 let _ = done.send(written);
             }
@@ -56,7 +72,9 @@ impl Applier {
     pub(crate) fn end(mut self) -> Result<(), Error> {
         self.work = None;
         let fold = self.thread.take().map(JoinHandle::join);
-        fold.and_then(Result::ok).ok_or(Error::Panicked)?.write()
+        let mut fold = fold.and_then(Result::ok).ok_or(Error::Panicked)?;
+        fold.write()?;
+        fold.end()
     }
 }
 
@@ -65,13 +83,17 @@ impl Drop for Applier {
         self.work = None;
         if let Some(thread) = self.thread.take() {
             // A panic was told to who waited for the records.
-            let _ = thread.join();
+            if let Ok(mut fold) = thread.join()
+                && let Err(error) = fold.end()
+            {
+                tracing::warn!(%error, "what the views' last batches changed is not stored");
+            }
         }
     }
 }
 
 /// Best effort: the views follow either way.
-fn lower_priority() {
+pub(crate) fn lower_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE) {
         tracing::debug!(%error, "the views' thread keeps its priority");

@@ -19,13 +19,13 @@ use crate::{
     authorizations::{self, AuthorizationRow},
     card_requests::{self, CardRequestRow},
     cards::{self, CardRow},
-    checkpoint::{self, Checkpoint},
     invoices::{self, InvoiceRow},
     key::{Key, Place},
     ledger::{self, LedgerKind, LedgerRow},
-    redo::{Redo, Writes},
+    redo::Writes,
     row::{self, Row, WithLines},
     statements::{Lines, Statements},
+    store::Store,
     transactions::Statement,
     wallets::{self, WalletRow},
 };
@@ -82,11 +82,11 @@ impl<R: Keyed> Default for Rows<R> {
 }
 
 impl<R: Keyed> Rows<R> {
-    fn slot(&mut self, tree: &sled::Tree, id: R::Id) -> Result<&mut Slot<R>, Error> {
+    fn slot(&mut self, store: &Store, id: R::Id) -> Result<&mut Slot<R>, Error> {
         match self.slots.entry(id) {
             Entry::Occupied(slot) => Ok(slot.into_mut()),
             Entry::Vacant(room) => {
-                let stored = tree.get(R::key(id))?;
+                let stored = store.get(R::key(id))?;
                 let row = stored.map(|bytes| row::decode(&bytes)).transpose()?;
                 Ok(room.insert(Slot { row, dirty: false }))
             }
@@ -94,13 +94,13 @@ impl<R: Keyed> Rows<R> {
     }
 
     /// The row as the batch would leave it, if there is one.
-    pub(crate) fn get(&mut self, tree: &sled::Tree, id: R::Id) -> Result<Option<&R>, Error> {
-        Ok(self.slot(tree, id)?.row.as_ref())
+    pub(crate) fn get(&mut self, store: &Store, id: R::Id) -> Result<Option<&R>, Error> {
+        Ok(self.slot(store, id)?.row.as_ref())
     }
 
     /// The row to be changed, if there is one.
-    pub(crate) fn edit(&mut self, tree: &sled::Tree, id: R::Id) -> Result<Option<&mut R>, Error> {
-        self.slot(tree, id)?;
+    pub(crate) fn edit(&mut self, store: &Store, id: R::Id) -> Result<Option<&mut R>, Error> {
+        self.slot(store, id)?;
         let Some(slot) = self.slots.get_mut(&id) else {
             return Ok(None);
         };
@@ -112,11 +112,11 @@ impl<R: Keyed> Rows<R> {
     }
 
     /// The row to be changed; made if there is none.
-    pub(crate) fn edit_or(&mut self, tree: &sled::Tree, id: R::Id, make: impl FnOnce() -> R) -> Result<&mut R, Error> {
-        if self.edit(tree, id)?.is_none() {
+    pub(crate) fn edit_or(&mut self, store: &Store, id: R::Id, make: impl FnOnce() -> R) -> Result<&mut R, Error> {
+        if self.edit(store, id)?.is_none() {
             self.put(id, make());
         }
-        self.edit(tree, id)?.ok_or(Error::Damaged { table: R::NAME, source: postcard::Error::WontImplement })
+        self.edit(store, id)?.ok_or(Error::Damaged { table: R::NAME, source: postcard::Error::WontImplement })
     }
 
     /// A new row, or one anew.
@@ -150,7 +150,7 @@ impl<R: Keyed> Rows<R> {
 
 /// The batch in the making.
 pub(crate) struct Batch {
-    pub(crate) tree: sled::Tree,
+    pub(crate) store: Store,
     pub(crate) accounts: Rows<AccountRow>,
     pub(crate) cards: Rows<WithLines<CardRow>>,
     pub(crate) wallets: Rows<WithLines<WalletRow>>,
@@ -160,7 +160,6 @@ pub(crate) struct Batch {
     pub(crate) card_requests: Rows<CardRequestRow>,
     pub(crate) invoices: Rows<InvoiceRow>,
     statements: Statements,
-    redo: Redo,
     writes: Writes,
     /// What follows the rows: what leads to them, and what nobody reads back.
     behind: Writes,
@@ -170,9 +169,9 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    pub(crate) fn new(tree: sled::Tree, redo: Redo) -> Self {
+    pub(crate) fn new(store: Store) -> Self {
         Self {
-            tree,
+            store,
             accounts: Rows::default(),
             cards: Rows::default(),
             wallets: Rows::default(),
@@ -182,7 +181,6 @@ impl Batch {
             card_requests: Rows::default(),
             invoices: Rows::default(),
             statements: Statements::default(),
-            redo,
             writes: Writes::default(),
             behind: Writes::default(),
             written: 0,
@@ -204,6 +202,11 @@ impl Batch {
             + self.statements.rows()
     }
 
+    /// Takes back the room of writes that were made.
+    pub(crate) fn use_again(&mut self, writes: Writes) {
+        self.writes = writes;
+    }
+
     /// Writes a row that is never read back by the fold.
     pub(crate) fn put<R: Row>(&mut self, key: Key, row: &R) -> Result<(), Error> {
         self.written += 1;
@@ -216,14 +219,14 @@ impl Batch {
         let open = match statement {
             Statement::Card(card) => {
                 let missing = Error::Damaged { table: CardRow::NAME, source: postcard::Error::WontImplement };
-                &mut self.cards.edit(&self.tree, card)?.ok_or(missing)?.lines
+                &mut self.cards.edit(&self.store, card)?.ok_or(missing)?.lines
             }
             Statement::Wallet(account, asset) => {
                 let make = || WalletRow::empty(account, asset).into();
-                &mut self.wallets.edit_or(&self.tree, (account, asset), make)?.lines
+                &mut self.wallets.edit_or(&self.store, (account, asset), make)?.lines
             }
         };
-        self.statements.put(&self.tree, open, statement, place, lines)
+        self.statements.put(&self.store, open, statement, place, lines)
     }
 
     /// Writes an index entry that leads to a 16-byte id, in its key or its value.
@@ -237,9 +240,8 @@ impl Batch {
         self.written += 1;
     }
 
-    /// Writes everything up to `seen`, and begins anew. Returns how many rows and lines of statements that was.
-    pub(crate) fn apply(&mut self, seen: &Checkpoint) -> Result<usize, Error> {
-        self.put(checkpoint::key(seen.partition), seen)?;
+    /// All writes of the batch in their order, and how many rows and lines of statements they are. The next batch begins.
+    pub(crate) fn end(&mut self) -> Result<(Writes, usize), Error> {
         let rows = self.rows() + self.lines;
         // Before the row that their lines were taken from.
         self.statements.write(&mut self.writes)?;
@@ -252,9 +254,8 @@ impl Batch {
         self.card_requests.write(&mut self.writes)?;
         self.invoices.write(&mut self.writes)?;
         self.writes.append(&mut self.behind);
-        self.redo.apply(seen.next(), &mut self.writes)?;
         (self.written, self.lines) = (0, 0);
-        Ok(rows)
+        Ok((std::mem::take(&mut self.writes), rows))
     }
 }
 
@@ -264,18 +265,15 @@ mod tests {
     use florin_engine::money::Minor;
 
     use super::*;
-    use crate::checkpoint::SCHEMA;
     use crate::key::Table;
     use crate::transactions::{Direction, TransactionKind, TransactionRow};
 
     /// A reader finds rows through others, and a card's older lines where its newest ones end: whoever is looked up is there before who
-    /// leads to it, however the fold went about it. The checkpoint says that all of it is there.
+    /// leads to it, however the fold went about it.
     #[test]
     fn what_is_found_is_written_before_what_leads_to_it() {
         let db = sled::Config::new().temporary(true).open().expect("a store");
-        let tree = db.open_tree("views").expect("a tree");
-        let redo = Redo::new(tree.clone(), db.open_tree("batches").expect("a tree"), 0);
-        let mut batch = Batch::new(tree, redo.clone());
+        let mut batch = Batch::new(Store::new(db.open_tree("views").expect("a tree")));
         let card = cards::tests::sample();
         let id = card.card;
         batch.point(cards::by_number_key(7), id.0);
@@ -285,18 +283,8 @@ mod tests {
             let line = TransactionRow::new(TransactionKind::TopUp, Direction::Credit, Minor(1), Asset::USD, index);
             batch.list(Statement::Card(id), place, vec![(0, line)]).expect("listed");
         }
-        let seen = Checkpoint {
-            schema: SCHEMA,
-            ledger: [0; 16],
-            partition: 0,
-            index: 33,
-            hash: [0; 32],
-            entries: 1,
-            whole: true,
-            time_ms: 33,
-        };
-        batch.apply(&seen).expect("applied");
-        let order = [Table::OfCard, Table::Card, Table::CardByNumber, Table::Checkpoint];
-        assert_eq!(redo.tables(), order.map(|table| table as u8));
+        let (writes, _) = batch.end().expect("encodes");
+        let tables: Vec<_> = writes.iter().map(|write| write.expect("a write").0[0]).collect();
+        assert_eq!(tables, [Table::OfCard, Table::Card, Table::CardByNumber].map(|table| table as u8));
     }
 }

@@ -4,7 +4,7 @@
 //! the same batch as the card's own row. Rows are derived from the journal alone, so a rebuild makes the same rows again.
 //! They are kept by [`DueKeep`]: nothing is forgotten that somebody still has to send.
 
-use std::{collections::BTreeSet, sync::PoisonError};
+use std::{collections::BTreeSet, ops::Bound, sync::PoisonError};
 
 use florin_engine::{
     ids::{CardId, Position},
@@ -171,8 +171,8 @@ impl Views {
         let from = key(partition, company, DueMark { number: after.number.saturating_add(1), ..after });
         let to = of_company(partition, company).u64(u64::MAX).u32(u32::MAX);
         let mut rows = Vec::new();
-        for pair in self.0.tree.range(from.as_slice()..=to.as_slice()) {
-            let (key, value) = self.sound(pair.map_err(Error::from))?;
+        for pair in self.0.store.range(Bound::Included(from.as_slice()), Bound::Included(to.as_slice())) {
+            let (key, value) = self.sound(pair)?;
             let row: DueRow = self.sound(row::decode(&value))?;
             let Some(mark) = mark_of(&key).filter(|mark| *mark > after && row.card.company == company) else {
                 continue;
@@ -187,7 +187,7 @@ impl Views {
 
     /// One due row; `None`: there is none, or it is forgotten.
     pub fn due(&self, partition: u16, company: &str, mark: DueMark) -> Result<Option<DueRow>, Error> {
-        let value = self.sound(self.0.tree.get(key(partition, company, mark)).map_err(Error::from))?;
+        let value = self.sound(self.0.store.get(key(partition, company, mark)))?;
         let row: Option<DueRow> = value.map(|value| self.sound(row::decode(&value))).transpose()?;
         Ok(row.filter(|row| row.card.company == company))
     }
@@ -225,7 +225,8 @@ impl Views {
         let mut from = prefix.as_slice().to_vec();
         'companies: while gone < max {
             let mut company = None;
-            for pair in self.0.tree.range(from.clone()..) {
+            // What is not in the store yet is too young.
+            for pair in self.0.store.stored().range(from.clone()..) {
                 let (key, value) = self.sound(pair.map_err(Error::from))?;
                 let Some(mark) = mark_of(&key).filter(|_| key.starts_with(prefix.as_slice())) else {
                     break 'companies;
@@ -239,7 +240,7 @@ impl Views {
                     break;
                 }
                 if !except.contains(&mark) {
-                    self.sound(self.0.tree.remove(key).map_err(Error::from))?;
+                    self.sound(self.0.store.stored().remove(key).map_err(Error::from))?;
                     gone += 1;
                 }
             }

@@ -74,6 +74,11 @@ impl Key {
         Self { bytes, len: 1 }
     }
 
+    /// A whole key.
+    pub(crate) fn stored(key: &[u8]) -> Self {
+        Self { bytes: [0; BYTES_MAX], len: 0 }.bytes(key)
+    }
+
     /// Appends bytes; what would pass the longest key is cut, which only an issuer's id beyond its bound could.
     pub(crate) fn bytes(mut self, field: &[u8]) -> Self {
         let fits = field.len().min(BYTES_MAX - self.len);

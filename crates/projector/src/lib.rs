@@ -3,8 +3,9 @@
 //! Shape: [`Views`] reads; [`Projector`](projector::Projector) follows every partition of a journal and folds its events into rows. One
 //! tree holds all rows under prefixed big-endian keys, one file per view: its key, its row, their round trip.
 //!
-//! Bounds: a batch has a few hundred rows and carries its own checkpoint, and comes to be as a whole (`redo.rs`), so a crash never
-//! leaves the views ahead of or behind their position; the store's cache is bounded by [`Options`](open::Options).
+//! Bounds: a batch has a few hundred rows; what batches changed in the last second is in memory (`store.rs`) and comes to the store
+//! with the checkpoint it is of (`behind.rs`), as a whole (`redo.rs`), so a crash never leaves the views ahead of or behind their
+//! position. How many rows that are, and the store's cache, are bounded by [`Options`](open::Options).
 //!
 //! Absent on purpose: any decision (events say what happened, the views only add it up), any way to write truth, and any care for old rows:
 //! views are disposable and are rebuilt from the journal.
@@ -14,6 +15,7 @@ pub mod appeals;
 mod applier;
 pub mod authorizations;
 mod batch;
+mod behind;
 pub mod card_requests;
 pub mod cards;
 pub mod checkpoint;
@@ -31,6 +33,7 @@ pub mod projector;
 mod redo;
 mod row;
 mod statements;
+mod store;
 pub mod transactions;
 pub mod views;
 pub mod wallets;

@@ -17,6 +17,7 @@ use crate::{
     policies::{Policies, PolicyRow},
     redo::Redo,
     row,
+    store::Store,
     views::{Followed, Inner},
 };
 
@@ -29,13 +30,24 @@ pub struct Options {
     pub batch_rows_max: usize,
     /// How far apart records are applied while nobody waits for them and they come one after the other [20 ms].
     pub gather: Duration,
+    /// How long changed rows are kept in memory, for the next changes of the same, before they are brought to the store [1 s].
+    pub behind: Duration,
+    /// Rows of a partition that are kept so at most; as many more while they are being brought there [8,192].
+    pub behind_rows_max: usize,
     /// Whether it is noted what companies are to be told by webhooks [yes].
     pub due: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, batch_rows_max: 512, gather: Duration::from_millis(20), due: true }
+        Self {
+            cache_bytes: 64 << 20,
+            batch_rows_max: 512,
+            gather: Duration::from_millis(20),
+            behind: Duration::from_secs(1),
+            behind_rows_max: 8_192,
+            due: true,
+        }
     }
 }
 
@@ -80,7 +92,7 @@ impl Views {
         let meta = Meta { schema: SCHEMA, ledger: ledger.id.0, partitions: ledger.partitions };
         let mut why = place.marker.exists().then_some(Rebuild::Marked);
         if why.is_none() {
-            match Store::open(&place, options).and_then(|store| Ok((store.check(meta)?, store))) {
+            match Opened::open(&place, options).and_then(|store| Ok((store.check(meta)?, store))) {
                 Ok((Ok(kept), store)) => match confirm(provider, &kept.checkpoints).await? {
                     None => return Ok((store.into_views(place, meta, options, kept), None)),
                     other => why = other,
@@ -97,7 +109,7 @@ impl Views {
             metrics::counter!("florin_views_rebuilds_total").increment(1);
         }
         place.clear()?;
-        let store = Store::open(&place, options)?;
+        let store = Opened::open(&place, options)?;
         store.tree.insert(checkpoint::meta_key(), row::encode(&meta)?)?;
         Ok((store.into_views(place, meta, options, Kept::default()), why))
     }
@@ -175,13 +187,13 @@ struct Kept {
     policies: Policies,
 }
 
-struct Store {
+struct Opened {
     db: sled::Db,
     tree: sled::Tree,
     batches: sled::Tree,
 }
 
-impl Store {
+impl Opened {
     fn open(place: &Place, options: Options) -> Result<Self, Error> {
         let db = sled::Config::new()
             .path(&place.store)
@@ -232,12 +244,13 @@ impl Store {
 
     fn into_views(self, place: Place, meta: Meta, options: Options, kept: Kept) -> Views {
         let views = Views(Arc::new(Inner {
-            tree: self.tree,
+            store: Store::new(self.tree),
             batches: self.batches,
             db: self.db,
             meta,
             batch_rows_max: options.batch_rows_max.max(1),
             gather: options.gather,
+            behind: (options.behind, options.behind_rows_max.max(1)),
             due: options.due,
             due_keep: RwLock::default(),
             partitions: (0..meta.partitions).map(|_| Followed::new()).collect(),

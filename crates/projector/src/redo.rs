@@ -6,7 +6,7 @@
 //! leaves a beginning of that: either the batch beside is not whole, and none of it is among the rows; or it is, and the next
 //! opening makes all of its writes again.
 //!
-//! A reader may see a row of a batch before another one. Rows that are found through others are therefore written before them.
+//! A batch here is all that a partition brings to the store in one go; until it is there, readers find its rows in memory.
 
 use crate::{
     Error,
@@ -50,9 +50,26 @@ impl Writes {
         self.0.extend_from_slice(&id);
     }
 
+    /// Writes a value that is encoded already.
+    pub(crate) fn put_stored(&mut self, key: Key, value: &[u8]) {
+        self.key(key.as_slice());
+        let length = u32::try_from(value.len()).unwrap_or(REMOVED);
+        self.0.extend_from_slice(&length.to_le_bytes());
+        self.0.extend_from_slice(value);
+    }
+
     pub(crate) fn remove(&mut self, key: Key) {
         self.key(key.as_slice());
         self.0.extend_from_slice(&REMOVED.to_le_bytes());
+    }
+
+    /// The writes in their order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Result<Write<'_>, Error>> {
+        writes(&self.0).map(|write| write.ok_or_else(damaged))
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
     }
 
     /// Moves the writes of `after` behind these.
@@ -62,7 +79,7 @@ impl Writes {
 }
 
 /// A key, and the value that it gets; `None`: it is removed.
-type Write<'a> = (&'a [u8], Option<&'a [u8]>);
+pub(crate) type Write<'a> = (&'a [u8], Option<&'a [u8]>);
 
 /// The writes in some bytes; `None` at the end for bytes that are none.
 fn writes(bytes: &[u8]) -> impl Iterator<Item = Option<Write<'_>>> {
@@ -149,13 +166,6 @@ impl Redo {
         }
         tracing::info!(partition = self.partition, "the views' last batch was cut off: making it again");
         self.make(&batch)
-    }
-
-    /// First bytes of the keys that the last batch wrote, in order: their tables.
-    #[cfg(test)]
-    pub(crate) fn tables(&self) -> Vec<u8> {
-        let batch = self.last().expect("a store").expect("a whole batch");
-        writes(&batch).map(|write| write.expect("a write").0[0]).collect()
     }
 
     /// The last batch that is beside the rows as a whole.

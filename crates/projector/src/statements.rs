@@ -18,6 +18,7 @@ use crate::{
     lines::{Line, Packed},
     redo::Writes,
     row::{self, Row, WithLines},
+    store::Store,
     transactions::{Cursor, Statement, TransactionRow},
     wallets::{self, WalletRow},
 };
@@ -43,39 +44,44 @@ impl Keyed for Chunk {
     }
 }
 
-/// The keys from `place` on, towards the oldest.
-fn range_from(statement: Statement, place: Option<Place>) -> (Bound<Key>, Bound<Key>) {
+/// The chunks in the store from `place` on, towards the oldest.
+fn from(
+    store: &Store,
+    statement: Statement,
+    place: Option<Place>,
+) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), Error>> + use<> {
     let prefix = statement.prefix();
     let start = place.map_or(prefix, |place| place.append(prefix));
     // 12 bytes of a key cannot all be 0xFF: position 0 holds the genesis.
-    (Bound::Included(start), Bound::Excluded(prefix.bytes(&[0xFF; 12])))
+    let end = prefix.bytes(&[0xFF; 12]);
+    store.range(Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice()))
 }
 
 /// The chunks of a statement from the one that holds `place` on, newest first; from the newest without a place.
 pub(crate) fn chunks(
-    tree: &sled::Tree,
+    store: &Store,
     statement: Statement,
     place: Option<Place>,
 ) -> Result<impl Iterator<Item = Result<Chunk, Error>> + use<>, Error> {
-    let open = open_of(tree, statement)?.filter(|open| open.len() > 0);
+    let open = open_of(store, statement)?.filter(|open| open.len() > 0);
     let until = open.as_ref().map(Packed::first);
     let open = open.filter(|open| place.is_none_or(|place| place >= open.first()));
     // Read after the open one, which may have been filled meanwhile: then it is here too.
-    let full = tree.range(range_from(statement, place)).filter_map(move |pair| match pair {
+    let full = from(store, statement, place).filter_map(move |pair| match pair {
         Ok((key, _)) if until.is_some_and(|until| Place::of_key(&key) >= Some(until)) => None,
         Ok((_, value)) => Some(row::decode(&value)),
-        Err(error) => Some(Err(error.into())),
+        Err(error) => Some(Err(error)),
     });
     Ok(open.map(Ok).into_iter().chain(full))
 }
 
-fn open_of(tree: &sled::Tree, statement: Statement) -> Result<Option<Packed>, Error> {
-    fn lines<R: Row>(tree: &sled::Tree, key: Key) -> Result<Option<Packed>, Error> {
-        Ok(tree.get(key)?.map(|value| row::decode::<WithLines<R>>(&value)).transpose()?.map(|row| row.lines))
+fn open_of(store: &Store, statement: Statement) -> Result<Option<Packed>, Error> {
+    fn lines<R: Row>(store: &Store, key: Key) -> Result<Option<Packed>, Error> {
+        Ok(store.get(key)?.map(|value| row::decode::<WithLines<R>>(&value)).transpose()?.map(|row| row.lines))
     }
     match statement {
-        Statement::Card(card) => lines::<CardRow>(tree, cards::key(card)),
-        Statement::Wallet(account, asset) => lines::<WalletRow>(tree, wallets::key(account, asset)),
+        Statement::Card(card) => lines::<CardRow>(store, cards::key(card)),
+        Statement::Wallet(account, asset) => lines::<WalletRow>(store, wallets::key(account, asset)),
     }
 }
 
@@ -103,7 +109,7 @@ impl Statements {
     /// Puts the lines of a place, over those that are there; `open` is the statement's newest chunk.
     pub(crate) fn put(
         &mut self,
-        tree: &sled::Tree,
+        store: &Store,
         open: &mut Packed,
         statement: Statement,
         place: Place,
@@ -122,9 +128,9 @@ impl Statements {
             return replace(open, place, lines);
         }
         let begun = self.begun.get(&statement).and_then(|begun| begun.iter().filter(|first| **first <= place).max());
-        let stored = first_of(tree, statement, place)?;
+        let stored = first_of(store, statement, place)?;
         let chunk = match begun.copied().max(stored) {
-            Some(first) => self.full.edit(tree, (statement, first))?,
+            Some(first) => self.full.edit(store, (statement, first))?,
             None => None,
         };
         match chunk {
@@ -177,8 +183,8 @@ fn replace(chunk: &mut Packed, place: Place, lines: impl Iterator<Item = Line>) 
 }
 
 /// First place of the full chunk in the store that holds `place`, or would.
-fn first_of(tree: &sled::Tree, statement: Statement, place: Place) -> Result<Option<Place>, Error> {
-    let Some(pair) = tree.range(range_from(statement, Some(place))).next() else {
+fn first_of(store: &Store, statement: Statement, place: Place) -> Result<Option<Place>, Error> {
+    let Some(pair) = from(store, statement, Some(place)).next() else {
         return Ok(None);
     };
     Ok(Place::of_key(&pair?.0))
@@ -206,21 +212,21 @@ mod tests {
         TransactionRow::new(TransactionKind::Purchase, Direction::Debit, Minor(amount), Asset::USD, 9)
     }
 
-    fn tree() -> (sled::Tree, Redo) {
+    fn stored() -> (Store, Redo) {
         let db = sled::Config::new().temporary(true).open().expect("a store");
         let tree = db.open_tree("views").expect("a tree");
-        (tree.clone(), Redo::new(tree, db.open_tree("batches").expect("a tree"), 0))
+        (Store::new(tree.clone()), Redo::new(tree, db.open_tree("batches").expect("a tree"), 0))
     }
 
-    fn store(redo: &Redo, wallet: &WithLines<WalletRow>, statements: &mut Statements) {
+    fn write(redo: &Redo, wallet: &WithLines<WalletRow>, statements: &mut Statements) {
         let mut batch = Writes::default();
         statements.write(&mut batch).expect("encodes");
         batch.put(wallets::key(ACCOUNT, Asset::USD), wallet).expect("encodes");
         redo.apply((1, 0), &mut batch).expect("written");
     }
 
-    fn all(tree: &sled::Tree, from: Option<Place>) -> Vec<(Cursor, i64)> {
-        let chunks = chunks(tree, STATEMENT, from).expect("a read").map(|chunk| chunk.expect("a read"));
+    fn all(store: &Store, from: Option<Place>) -> Vec<(Cursor, i64)> {
+        let chunks = chunks(store, STATEMENT, from).expect("a read").map(|chunk| chunk.expect("a read"));
         chunks.flat_map(|chunk| read(0, &chunk).expect("decodes")).map(|(at, row)| (at, row.amount.0)).collect()
     }
 
@@ -240,7 +246,7 @@ mod tests {
     #[test]
     fn chunks_read_as_one_list_whatever_batch_wrote_them() {
         for per_batch in [1, 3, 50, 1_000] {
-            let ((tree, redo), mut statements) = (tree(), Statements::default());
+            let ((store, redo), mut statements) = (stored(), Statements::default());
             let mut model = std::collections::BTreeMap::new();
             let mut wallet = WithLines::from(WalletRow::empty(ACCOUNT, Asset::USD));
             for n in 1..=200_u64 {
@@ -252,19 +258,19 @@ mod tests {
                     for (part, row) in &lines {
                         model.insert(Cursor { place: at, part: *part }, row.amount.0);
                     }
-                    statements.put(&tree, &mut wallet.lines, STATEMENT, at, lines).expect("put");
+                    statements.put(&store, &mut wallet.lines, STATEMENT, at, lines).expect("put");
                 }
                 if n.is_multiple_of(per_batch) {
-                    store(&redo, &wallet, &mut statements);
+                    write(&redo, &wallet, &mut statements);
                 }
             }
-            store(&redo, &wallet, &mut statements);
+            write(&redo, &wallet, &mut statements);
             let wanted: Vec<_> = model.into_iter().rev().collect();
-            assert_eq!(all(&tree, None), wanted, "batches of {per_batch}");
-            let keys = tree.len();
+            assert_eq!(all(&store, None), wanted, "batches of {per_batch}");
+            let keys = store.stored().len();
             assert!((200 / LINES_MAX..=200 * 2 / LINES_MAX + 1).contains(&keys), "{keys} chunks");
             let middle = place(100, 0);
-            let tail: Vec<_> = all(&tree, Some(middle)).into_iter().filter(|(at, _)| at.place <= middle).collect();
+            let tail: Vec<_> = all(&store, Some(middle)).into_iter().filter(|(at, _)| at.place <= middle).collect();
             assert_eq!(tail, wanted.into_iter().filter(|(at, _)| at.place <= middle).collect::<Vec<_>>());
         }
     }

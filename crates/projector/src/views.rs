@@ -1,6 +1,6 @@
-//! The reading side: cheap to clone, no lock of ours on the way to a row.
+//! The reading side: cheap to clone, and on the way to a row no lock but that row's own, held while its value is copied or replaced.
 //!
-//! A read never waits for a write. Each row that it sees is as some entry left it, and no older than the position that a partition is
+//! A read never waits for the store to write. Each row that it sees is as some entry left it, and no older than the position that a partition is
 //! said to be applied to; of several rows one may be newer than another. Lists are bounded by what one account or card has; those that grow
 //! without bound take a limit. A read that must see a write names its position with [`Views::wait`] first.
 
@@ -39,6 +39,7 @@ use crate::{
     redo::Redo,
     row::{self, Row},
     statements,
+    store::Store,
     transactions::{Cursor, Page, Statement, TransactionRow},
     wallets::{self, WalletRow},
 };
@@ -51,13 +52,15 @@ pub const PAGE_ROWS_MAX: usize = 1_000;
 pub struct Views(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) tree: sled::Tree,
-    /// Batches on their way into it.
+    pub(crate) store: Store,
+    /// Rounds of rows on their way into it.
     pub(crate) batches: sled::Tree,
     pub(crate) db: sled::Db,
     pub(crate) meta: checkpoint::Meta,
     pub(crate) batch_rows_max: usize,
     pub(crate) gather: Duration,
+    /// How long, and how many, changed rows are kept in memory.
+    pub(crate) behind: (Duration, usize),
     /// Whether it is noted what is due to companies.
     pub(crate) due: bool,
     /// Which due rows of each partition are kept.
@@ -156,8 +159,8 @@ impl Views {
     /// Debits, credits and balances of all ledger accounts. Partitions are at their own positions; each balances by itself.
     pub fn trial_balance(&self) -> Result<TrialBalance, Error> {
         let mut trial = TrialBalance::default();
-        for pair in self.0.tree.scan_prefix(Key::of(Table::Ledger)) {
-            let (key, value) = self.sound(pair.map_err(Error::from))?;
+        for pair in self.0.store.prefix(Key::of(Table::Ledger)) {
+            let (key, value) = self.sound(pair)?;
             let row: LedgerRow = self.sound(row::decode(&value))?;
             let named = ledger::of_key(&key)
                 .ok_or(Error::Damaged { table: LedgerRow::NAME, source: postcard::Error::DeserializeBadEncoding });
@@ -228,8 +231,8 @@ impl Views {
     /// Why a card is in its state: what led there, oldest first; the last [`PAGE_ROWS_MAX`] steps.
     pub fn history(&self, card: CardId) -> Result<Vec<HistoryRow>, Error> {
         let mut steps = Vec::new();
-        for pair in self.0.tree.scan_prefix(history::of_card(card)).rev().take(PAGE_ROWS_MAX) {
-            let (_, value) = self.sound(pair.map_err(Error::from))?;
+        for pair in self.0.store.prefix_back(history::of_card(card)).take(PAGE_ROWS_MAX) {
+            let (_, value) = self.sound(pair)?;
             steps.push(self.sound(row::decode(&value))?);
         }
         steps.reverse();
@@ -313,7 +316,7 @@ impl Views {
     }
 
     fn card_by(&self, key: Key) -> Result<Option<CardRow>, Error> {
-        let Some(id) = self.sound(self.0.tree.get(key).map_err(Error::from))? else {
+        let Some(id) = self.sound(self.0.store.get(key))? else {
             return Ok(None);
         };
         match tail16(&id) {
@@ -323,14 +326,14 @@ impl Views {
     }
 
     fn row<R: Row>(&self, key: Key) -> Result<Option<R>, Error> {
-        let value = self.sound(self.0.tree.get(key).map_err(Error::from))?;
+        let value = self.sound(self.0.store.get(key))?;
         value.map(|value| self.sound(row::decode(&value))).transpose()
     }
 
     fn rows_under<R: Row>(&self, prefix: Key, limit: usize) -> Result<Vec<R>, Error> {
         let mut rows = Vec::new();
-        for pair in self.0.tree.scan_prefix(prefix).take(limit) {
-            let (_, value) = self.sound(pair.map_err(Error::from))?;
+        for pair in self.0.store.prefix(prefix).take(limit) {
+            let (_, value) = self.sound(pair)?;
             rows.push(self.sound(row::decode(&value))?);
         }
         Ok(rows)
@@ -339,8 +342,8 @@ impl Views {
     /// Rows by an index whose keys end with their ids. One that left the index meanwhile may be missing.
     fn rows_of_index<R: Row>(&self, prefix: Key, limit: usize, key: impl Fn([u8; 16]) -> Key) -> Result<Vec<R>, Error> {
         let mut rows = Vec::new();
-        for index in self.0.tree.scan_prefix(prefix).keys().take(limit) {
-            let index = self.sound(index.map_err(Error::from))?;
+        for pair in self.0.store.prefix(prefix).take(limit) {
+            let (index, _) = self.sound(pair)?;
             if let Some(id) = tail16(&index) {
                 rows.extend(self.row::<R>(key(id))?);
             }
@@ -357,7 +360,7 @@ impl Views {
         let limit = limit.clamp(1, PAGE_ROWS_MAX);
         let mut page = Page { rows: Vec::new(), next: None };
         let mut last = None;
-        let chunks = statements::chunks(&self.0.tree, statement, before.map(|before| before.place));
+        let chunks = statements::chunks(&self.0.store, statement, before.map(|before| before.place));
         for chunk in self.sound(chunks)? {
             for (cursor, row) in self.sound(chunk.and_then(|chunk| statements::read(statement.partition(), &chunk)))? {
                 if before.is_some_and(|before| cursor >= before) {
@@ -389,7 +392,7 @@ impl Views {
     }
 
     pub(crate) fn redo(&self, partition: u16) -> Redo {
-        Redo::new(self.0.tree.clone(), self.0.batches.clone(), partition)
+        Redo::new(self.0.store.stored().clone(), self.0.batches.clone(), partition)
     }
 
     pub(crate) fn checkpoint(&self, partition: u16) -> Result<Option<Checkpoint>, Error> {

@@ -9,6 +9,8 @@ mod people;
 mod purchases;
 mod words;
 
+use std::time::Duration;
+
 use florin_engine::{
     codec::{Entry, Outcome},
     command::Class,
@@ -21,6 +23,7 @@ use florin_journal::{Kind, Record};
 use crate::{
     Error, Views,
     batch::Batch,
+    behind::Behind,
     cards::CardRow,
     checkpoint::{Checkpoint, SCHEMA},
     due::Seen,
@@ -35,6 +38,7 @@ pub(crate) struct Fold {
     views: Views,
     partition: u16,
     batch: Batch,
+    behind: Behind,
     postings: Vec<Posting>,
     /// Adopted in this batch; shown to readers once it is written.
     adopted: Vec<PolicyRow>,
@@ -71,7 +75,8 @@ impl Fold {
         Ok(Self {
             views: views.clone(),
             partition,
-            batch: Batch::new(views.0.tree.clone(), views.redo(partition)),
+            batch: Batch::new(views.0.store.clone()),
+            behind: Behind::start(views, partition)?,
             postings: Vec::new(),
             adopted: Vec::new(),
             touched: None,
@@ -126,12 +131,29 @@ impl Fold {
         Ok(())
     }
 
+    /// When [`pause`](Self::pause) has something to do; `None`: not before the next record.
+    pub(crate) fn pause_in(&self) -> Option<Duration> {
+        self.behind.pause_in()
+    }
+
+    /// Brings what was written to the store if it is time.
+    pub(crate) fn pause(&mut self) -> Result<(), Error> {
+        self.behind.pause()
+    }
+
+    /// Brings all that was written to the store.
+    pub(crate) fn end(&mut self) -> Result<(), Error> {
+        self.behind.end()
+    }
+
     /// Writes what is gathered, with its checkpoint, and shows it.
     pub(crate) fn write(&mut self) -> Result<(), Error> {
         let (Some(seen), true) = (self.seen, self.gathered) else {
             return Ok(());
         };
-        let rows = self.batch.apply(&seen)?;
+        let (mut writes, rows) = self.batch.end()?;
+        self.behind.take(&mut writes, seen)?;
+        self.batch.use_again(writes);
         self.gathered = false;
         for policy in self.adopted.drain(..) {
             self.views.adopt(self.partition, policy);
@@ -258,7 +280,7 @@ impl Fold {
             return Ok(());
         }
         let missing = self.missing::<CardRow>(at);
-        let row = self.batch.cards.get(&self.batch.tree, before.card())?.ok_or(missing)?;
+        let row = self.batch.cards.get(&self.batch.store, before.card())?.ok_or(missing)?;
         let due: Vec<_> = before.due(row, at.position, at.event, at.time_ms, at.policy).collect();
         for (key, row) in due {
             self.batch.put(key, &row)?;
@@ -269,7 +291,7 @@ impl Fold {
     /// The card to be changed, marked as changed by this entry.
     fn card(&mut self, at: &At, card: CardId) -> Result<&mut CardRow, Error> {
         let missing = self.missing::<CardRow>(at);
-        let row = self.batch.cards.edit(&self.batch.tree, card)?.ok_or(missing)?;
+        let row = self.batch.cards.edit(&self.batch.store, card)?.ok_or(missing)?;
         self.touched.get_or_insert_with(|| Seen::of(row));
         row.updated_ms = at.time_ms;
         row.position = at.position;

@@ -46,7 +46,7 @@ impl Fold {
             owes(*balance) - before
         });
         let id = (self.partition, kind, posting.asset);
-        let sums = self.batch.ledger.edit_or(&self.batch.tree, id, LedgerRow::default)?;
+        let sums = self.batch.ledger.edit_or(&self.batch.store, id, LedgerRow::default)?;
         match posting.side {
             Side::Debit => sums.debits += i128::from(posting.amount.0),
             Side::Credit => sums.credits += i128::from(posting.amount.0),
@@ -58,7 +58,7 @@ impl Fold {
     /// A wallet of the entry's account to be changed, marked as changed by this entry; made when first touched.
     pub(super) fn wallet(&mut self, at: &At, asset: Asset) -> Result<&mut WalletRow, Error> {
         let make = || WalletRow::empty(at.account, asset).into();
-        let row = self.batch.wallets.edit_or(&self.batch.tree, (at.account, asset), make)?;
+        let row = self.batch.wallets.edit_or(&self.batch.store, (at.account, asset), make)?;
         row.updated_ms = at.time_ms;
         row.position = at.position;
         Ok(row)
@@ -115,7 +115,7 @@ impl Fold {
     /// The same lines again, as failed: all of it was given back.
     pub(super) fn unissue_lines(&mut self, at: &At, e: &IssuanceFailed) -> Result<(), Error> {
         let missing = self.missing::<CardRow>(at);
-        let card = self.batch.cards.get(&self.batch.tree, e.card)?.ok_or(missing)?;
+        let card = self.batch.cards.get(&self.batch.store, e.card)?.ok_or(missing)?;
         let (position, event) = card.requested;
         let asked = At { position, event, time_ms: card.created_ms, ..*at };
         self.issuance(&asked, at, e.card, (e.initial, e.currency), &e.fees, TransactionStatus::Failed)

@@ -37,7 +37,7 @@ impl Fold {
 
     pub(super) fn verification_set(&mut self, at: &At, e: &VerificationSet) -> Result<(), Error> {
         let missing = self.missing::<AccountRow>(at);
-        let row = self.batch.accounts.edit(&self.batch.tree, at.account)?.ok_or(missing)?;
+        let row = self.batch.accounts.edit(&self.batch.store, at.account)?.ok_or(missing)?;
         row.verification = Some(e.verification.clone());
         Ok(())
     }
@@ -82,7 +82,7 @@ impl Fold {
 
     fn invoice(&mut self, at: &At, number: u64) -> Result<&mut InvoiceRow, Error> {
         let missing = self.missing::<InvoiceRow>(at);
-        self.batch.invoices.edit(&self.batch.tree, (at.account, number))?.ok_or(missing)
+        self.batch.invoices.edit(&self.batch.store, (at.account, number))?.ok_or(missing)
     }
 
     pub(super) fn card_request_opened(&mut self, at: &At, e: &CardRequestOpened) {
@@ -107,7 +107,7 @@ impl Fold {
 
     pub(super) fn card_request_decided(&mut self, at: &At, e: &CardRequestDecided) -> Result<(), Error> {
         let missing = self.missing::<CardRequestRow>(at);
-        let row = self.batch.card_requests.edit(&self.batch.tree, e.request)?.ok_or(missing)?;
+        let row = self.batch.card_requests.edit(&self.batch.store, e.request)?.ok_or(missing)?;
         let before = card_requests::by_state_key(row.decision, row.opened_ms, e.request);
         row.decision = Decision::of(e.approved);
         row.reason = e.reason.clone();
@@ -140,7 +140,7 @@ impl Fold {
 
     pub(super) fn appeal_decided(&mut self, at: &At, e: &AppealDecided) -> Result<(), Error> {
         let missing = self.missing::<AppealRow>(at);
-        let row = self.batch.appeals.edit(&self.batch.tree, e.appeal)?.ok_or(missing)?;
+        let row = self.batch.appeals.edit(&self.batch.store, e.appeal)?.ok_or(missing)?;
         let before = appeals::by_state_key(row.decision, row.opened_ms, e.appeal);
         row.decision = Decision::of(e.granted);
         row.reason = e.reason.clone();
@@ -153,14 +153,14 @@ impl Fold {
 
     pub(super) fn appeal_emailed(&mut self, at: &At, e: &AppealEmailed) -> Result<(), Error> {
         let missing = self.missing::<AppealRow>(at);
-        self.batch.appeals.edit(&self.batch.tree, e.appeal)?.ok_or(missing)?.email = e.status;
+        self.batch.appeals.edit(&self.batch.store, e.appeal)?.ok_or(missing)?.email = e.status;
         Ok(())
     }
 
     /// The tenant of an account.
     pub(super) fn company(&mut self, at: &At, account: AccountId) -> Result<String, Error> {
         let missing = self.missing::<AccountRow>(at);
-        let row = self.batch.accounts.get(&self.batch.tree, account)?.ok_or(missing)?;
+        let row = self.batch.accounts.get(&self.batch.store, account)?.ok_or(missing)?;
         Ok(row.company.clone())
     }
 }

@@ -129,7 +129,7 @@ impl Fold {
 
     pub(super) fn refunded(&mut self, at: &At, e: &Refunded) -> Result<(), Error> {
         let linked = billing(&e.linked);
-        let known = self.batch.authorizations.edit(&self.batch.tree, e.authorization)?;
+        let known = self.batch.authorizations.edit(&self.batch.store, e.authorization)?;
         let mut merchant = e.merchant.clone();
         if let Some(row) = known {
             row.refunded = row.refunded.fold_plus(linked);
@@ -161,7 +161,7 @@ impl Fold {
     pub(super) fn force_posted(&mut self, at: &At, e: &ForcePosted) -> Result<(), Error> {
         let amount = billing(&e.legs);
         let used = self.use_limits(at, e.card, amount)?;
-        let mut row = match self.batch.authorizations.edit(&self.batch.tree, e.authorization)? {
+        let mut row = match self.batch.authorizations.edit(&self.batch.store, e.authorization)? {
             Some(known) => known.clone(),
             None => {
                 AuthorizationRow { authorized: amount, ..begin(at, e.card, e.authorization, e.currency, &e.merchant) }
@@ -184,7 +184,7 @@ impl Fold {
 
     fn authorization(&mut self, at: &At, id: AuthorizationId) -> Result<&mut AuthorizationRow, Error> {
         let missing = self.missing::<AuthorizationRow>(at);
-        let row = self.batch.authorizations.edit(&self.batch.tree, id)?.ok_or(missing)?;
+        let row = self.batch.authorizations.edit(&self.batch.store, id)?.ok_or(missing)?;
         row.updated_ms = at.time_ms;
         Ok(row)
     }
