@@ -228,6 +228,9 @@ fn varint(mut value: usize, out: &mut Vec<u8>) {
 
 struct Append<'a>(&'a mut Vec<u8>);
 
+/// Longest form of a 64-bit number.
+const NUMBER_BYTES_MAX: usize = 10;
+
 impl postcard::ser_flavors::Flavor for Append<'_> {
     type Output = ();
 
@@ -237,7 +240,14 @@ impl postcard::ser_flavors::Flavor for Append<'_> {
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
+        // Most are numbers, written a moment ago byte by byte: to read them back in larger pieces would wait for them to arrive.
+        if bytes.len() <= NUMBER_BYTES_MAX {
+            for byte in bytes {
+                self.0.push(*byte);
+            }
+        } else {
+            self.0.extend_from_slice(bytes);
+        }
         Ok(())
     }
 

@@ -32,7 +32,7 @@ pub struct Options {
     pub gather: Duration,
     /// How long changed rows are kept in memory, for the next changes of the same, before they are brought to the store [1 s].
     pub behind: Duration,
-    /// Rows of a partition that are kept so at most; as many more while they are being brought there [8,192].
+    /// Rows of a partition that are kept so at most; as many more while they are being brought there [32,768].
     pub behind_rows_max: usize,
     /// Whether it is noted what companies are to be told by webhooks [yes].
     pub due: bool,
@@ -45,7 +45,7 @@ impl Default for Options {
             batch_rows_max: 512,
             gather: Duration::from_millis(20),
             behind: Duration::from_secs(1),
-            behind_rows_max: 8_192,
+            behind_rows_max: 32_768,
             due: true,
         }
     }

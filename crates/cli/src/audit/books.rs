@@ -63,8 +63,9 @@ struct Used {
     parts: Vec<(Day, i128)>,
 }
 
-/// A wallet or a card, in an asset. Made of a posting's parts one by one: one that is copied as a whole right after it was written is
-/// waited for until all that was written before it is in the cache, which costs more than the rest of its posting.
+/// A wallet or a card, in an asset. Made of a posting's parts one by one, and not copied but for a new line: one that is copied as a
+/// whole right after it was written is waited for until all that was written before it is in the cache, which costs more than the
+/// rest of its posting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Liability {
     id: [u8; 16],
@@ -104,7 +105,6 @@ impl Liability {
 /// A line that the entry at hand touches.
 #[derive(Debug)]
 struct Touched {
-    of: Liability,
     /// Where it is among the lines.
     place: usize,
     /// What was on it before the entry.
@@ -116,7 +116,7 @@ struct Touched {
 pub(super) struct Books {
     /// Where the line of a wallet or card is.
     places: HashMap<Liability, usize, Spread>,
-    lines: Vec<Line>,
+    lines: Vec<(Liability, Line)>,
     /// There are few of them.
     sums: Vec<((Asset, Kind), Sums)>,
     usage: HashMap<CardId, Usage, Spread>,
@@ -191,8 +191,8 @@ impl Books {
         }
         double_entry(&all, tell);
         self.scratch = all;
-        for Touched { of, place, before } in &self.touched {
-            let now = self.lines[*place].balance;
+        for Touched { place, before } in &self.touched {
+            let (of, now) = (&self.lines[*place].0, self.lines[*place].1.balance);
             if now < 0 && now < *before && !owned_up(events, of, now) {
                 let (ledger, asset) = (of.ledger(), of.asset);
                 tell(Finding::new(
@@ -223,26 +223,27 @@ impl Books {
             }
         };
         if let Some(of) = Liability::of(&posting.ledger, posting.asset) {
-            self.touched(of).balance += signed;
+            self.touched(&of).balance += signed;
         }
     }
 
     /// A line to be changed by the entry at hand; made when first touched.
-    fn touched(&mut self, of: Liability) -> &mut Line {
-        let place = self.place(&of).unwrap_or_else(|| {
-            let place = *self.places.entry(of).or_insert_with(|| {
-                self.lines.push(Line::default());
+    fn touched(&mut self, of: &Liability) -> &mut Line {
+        let place = self.place(of).unwrap_or_else(|| {
+            let place = self.places.get(of).copied().unwrap_or_else(|| {
+                self.places.insert(*of, self.lines.len());
+                self.lines.push((*of, Line::default()));
                 self.lines.len() - 1
             });
-            self.touched.push(Touched { of, place, before: self.lines[place].balance });
+            self.touched.push(Touched { place, before: self.lines[place].1.balance });
             place
         });
-        &mut self.lines[place]
+        &mut self.lines[place].1
     }
 
     /// Where a line is that the entry at hand has touched.
     fn place(&self, of: &Liability) -> Option<usize> {
-        self.touched.iter().find(|line| line.of == *of).map(|line| line.place)
+        self.touched.iter().map(|line| line.place).find(|place| self.lines[*place].0 == *of)
     }
 
     /// Looks at the lines that most of these entries will touch, so that they are waited for together.
@@ -273,7 +274,7 @@ impl Books {
         };
         for leg in legs {
             let of = if leg.wallet { Liability::wallet(account, leg.asset) } else { Liability::card(card, leg.asset) };
-            self.touched(of).held += sign * i128::from(leg.amount.0);
+            self.touched(&of).held += sign * i128::from(leg.amount.0);
         }
     }
 
@@ -329,7 +330,7 @@ impl Books {
         let wallet = |asset| Liability::wallet(account, asset);
         let owing = |card: CardId, asset| if card.is_nil() { wallet(asset) } else { Liability::card(card, asset) };
         let mut is = |of: Liability, said: Minor| {
-            let books = self.place(&of).map_or_else(|| self.line(&of), |place| self.lines[place]).balance;
+            let books = self.place(&of).map_or_else(|| self.line(&of), |place| self.lines[place].1).balance;
             if books != i128::from(said.0) {
                 tell(Finding::new(
                     "balance",
@@ -368,12 +369,12 @@ impl Books {
 
     /// What is on a wallet or card.
     fn line(&self, of: &Liability) -> Line {
-        self.places.get(of).map_or_else(Line::default, |place| self.lines[*place])
+        self.places.get(of).map_or_else(Line::default, |place| self.lines[*place].1)
     }
 
     /// Every wallet and card that ever had something.
     pub(super) fn lines(&self) -> impl Iterator<Item = (Asset, &Line)> {
-        self.places.iter().map(|(of, place)| (of.asset, &self.lines[*place]))
+        self.lines.iter().map(|(of, line)| (of.asset, line))
     }
 
     /// Debits and credits by asset and kind.
@@ -398,7 +399,7 @@ impl Books {
         let mut one = |what: &str, of: Liability, balance: Minor, held: Minor| {
             let place = self.places.get(&of);
             matched += usize::from(place.is_some());
-            let line = place.map_or_else(Line::default, |place| self.lines[*place]);
+            let line = place.map_or_else(Line::default, |place| self.lines[*place].1);
             let same = line.balance == i128::from(balance.0) && line.held == i128::from(held.0);
             (!same).then(|| {
                 Finding::new(

@@ -281,7 +281,10 @@ pub(super) fn plain(record: &Record, n: u32, entry: &Entry, last_ms: &mut u64) -
         None
     };
     *last_ms = (*last_ms).max(time_ms);
-    let mut found: Vec<Finding> = wrong.into_iter().map(|expected| Finding::new("time", expected, time_ms)).collect();
+    let mut found = Vec::new();
+    if let Some(expected) = wrong {
+        found.push(Finding::new("time", expected, time_ms));
+    }
     if !account.is_nil() && account.partition() != record.partition().0 {
         found.push(Finding::new("account", "an account of this partition", account));
     }
