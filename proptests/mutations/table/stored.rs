@@ -7,10 +7,17 @@ pub const ALL: &[Mutation] = &[
         name: "codec-fields-swapped",
         says: "an entry is read with key and digest swapped",
         file: "crates/engine/src/codec.rs",
-        old: r"        let key = Key(input.array()?);
-        let digest = Digest(input.array()?);",
-        new: r"        let digest = Digest(input.array()?);
-        let key = Key(input.array()?);",
+        old: r"        envelope.key = Key(input.array()?);
+        envelope.digest = Digest(input.array()?);",
+        new: r"        envelope.digest = Digest(input.array()?);
+        envelope.key = Key(input.array()?);",
+    },
+    Mutation {
+        name: "codec-place-not-emptied",
+        says: "an entry is read behind the events of the one before it",
+        file: "crates/engine/src/codec.rs",
+        old: "                events.clear();\n",
+        new: "",
     },
     Mutation {
         name: "codec-body-reordered",

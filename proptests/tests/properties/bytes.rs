@@ -65,7 +65,8 @@ proptest! {
         }
     }
 
-    /// Sound entries in an order that never happened, some twice, some in another account's name.
+    /// Sound entries in an order that never happened, some twice, some in another account's name; each read in the place of the one
+    /// before it.
     #[test]
     fn entries_out_of_order_never_panic(
         steps in prop::collection::vec(step(), 30..80),
@@ -73,9 +74,11 @@ proptest! {
     ) {
         let world = history(&steps);
         let entries: Vec<Entry> = world.entries.iter().map(|bytes| Entry::decode(bytes).unwrap()).collect();
-        let mut state = State::new(0, 1);
+        let (mut state, mut place) = (State::new(0, 1), Entry::blank());
         for (n, (entry, other, swap)) in order.iter().enumerate() {
+            prop_assert_eq!(place.read(entry.get(&world.entries)), Ok(()));
             let mut entry = entry.get(&entries).clone();
+            prop_assert_eq!(&place, &entry, "it reads alike wherever it is read");
             if *swap {
                 entry.admitted.envelope.account = other.get(&entries).admitted.envelope.account;
                 entry.admitted.envelope.class = Class::User;
