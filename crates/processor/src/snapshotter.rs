@@ -1,4 +1,4 @@
-//! The snapshotter: makes snapshots off the loops, on one thread of low priority, one partition at a time.
+//! The snapshotter: makes snapshots off the loops, on one thread of low priority and one that folds for it, one partition at a time.
 //!
 //! It follows the journal as anybody could: loads the last snapshot, folds the records since, writes the next. So a
 //! snapshot costs a loop nothing, and at most one partition's state is held twice.
