@@ -23,18 +23,20 @@ struct Work {
     done: oneshot::Sender<Result<(), Error>>,
 }
 
-/// The thread of one partition. Dropping it waits for the records at hand.
+/// The thread of one partition. Dropping it waits for the records at hand, and until they are stored.
 pub(crate) struct Applier {
     work: Option<mpsc::Sender<Work>>,
+    failed: oneshot::Receiver<Error>,
     thread: Option<JoinHandle<Fold>>,
 }
 
 impl Applier {
     pub(crate) fn start(partition: u16, mut fold: Fold) -> Result<Self, Error> {
         let (work, todo) = mpsc::channel::<Work>();
+        let (fails, failed) = oneshot::channel();
+        let mut fails = Some(fails);
         let thread = thread::Builder::new().name(format!("views-{partition}")).spawn(move || {
             lower_priority();
-            let mut paused = Ok(());
             loop {
                 let next = match fold.pause_in() {
                     Some(after) => todo.recv_timeout(after),
@@ -44,23 +46,25 @@ impl Applier {
                     Ok(work) => work,
                     Err(RecvTimeoutError::Disconnected) => break,
                     Err(RecvTimeoutError::Timeout) => {
-                        // Who brings the next records is told.
-                        paused = paused.and_then(|()| fold.pause());
+                        if let Err(error) = fold.pause()
+                            && let Some(fails) = fails.take()
+                        {
+                            // Nobody listens to it at the end, which says it again.
+                            let _ = fails.send(error);
+                        }
                         continue;
                     }
                 };
-                let before = std::mem::replace(&mut paused, Ok(()));
-                let all = before.and_then(|()| records.iter().try_for_each(|record| fold.record(record)));
-                let written = all.and_then(|()| fold.write());
+                let written = records.iter().try_for_each(|record| fold.record(record)).and_then(|()| fold.write());
                 // Nobody waits any more where the follower was dropped; the next opening goes on from what is written.
                 let _ = done.send(written);
             }
             fold
         });
-        Ok(Self { work: Some(work), thread: Some(thread.map_err(Error::Thread)?) })
+        Ok(Self { work: Some(work), failed, thread: Some(thread.map_err(Error::Thread)?) })
     }
 
-    /// Applies the next records, and brings them to the store.
+    /// Applies the next records: they are read from then on.
     pub(crate) async fn apply(&self, records: Vec<Record>) -> Result<(), Error> {
         let (done, applied) = oneshot::channel();
         let work = self.work.as_ref().ok_or(Error::Panicked)?;
@@ -68,26 +72,33 @@ impl Applier {
         applied.await.map_err(|_| Error::Panicked)?
     }
 
-    /// Brings what was gathered to the store, and ends.
-    pub(crate) fn end(mut self) -> Result<(), Error> {
+    /// Resolves if what was applied cannot be stored.
+    pub(crate) async fn failed(&mut self) -> Error {
+        (&mut self.failed).await.unwrap_or(Error::Panicked)
+    }
+
+    /// Brings what was applied to the store, and ends. `whole`: what is gathered of the records at hand, too.
+    pub(crate) async fn end(mut self, whole: bool) -> Result<(), Error> {
+        let ended = tokio::task::spawn_blocking(move || self.join(whole)).await;
+        ended.map_err(|_| Error::Panicked)?
+    }
+
+    fn join(&mut self, whole: bool) -> Result<(), Error> {
         self.work = None;
-        let fold = self.thread.take().map(JoinHandle::join);
-        let mut fold = fold.and_then(Result::ok).ok_or(Error::Panicked)?;
-        fold.write()?;
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        let mut fold = thread.join().map_err(|_| Error::Panicked)?;
+        if whole {
+            fold.write()?;
+        }
         fold.end()
     }
 }
 
 impl Drop for Applier {
+    /// Of one that nobody ended, as its task was dropped.
     fn drop(&mut self) {
-        self.work = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic was told to who waited for the records.
-            if let Ok(mut fold) = thread.join()
-                && let Err(error) = fold.end()
-            {
-                tracing::warn!(%error, "what the views' last batches changed is not stored");
-            }
+        if let Err(error) = self.join(false) {
+            tracing::warn!(%error, "what the views' last batches changed is not stored");
         }
     }
 }

@@ -5,40 +5,46 @@
 
 use std::{
     mem,
-    sync::mpsc::{self, Receiver, Sender, TryRecvError},
+    sync::{
+        atomic::Ordering,
+        mpsc::{self, Receiver, Sender, TryRecvError},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
-
-use sled::IVec;
 
 use crate::{
     Error, Views,
     applier::lower_priority,
     checkpoint::{self, Checkpoint},
     key::Key,
-    redo::{Redo, Writes},
+    redo::Writes,
     row,
-    store::{Recent, Store},
+    store::Recent,
 };
 
-/// A round that is still being written is looked at again after so long.
+/// A round that is being written is looked after again after so long.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
+/// What a row takes in memory beside its value, about.
+const ROW_BYTES: usize = 200;
+
+/// A round on its way to the store: its writes, and what follows the entries they are of.
+type Round = ((u64, u32), Writes);
 
 /// The rows of a partition that are not in the store yet.
 pub(crate) struct Behind {
-    store: Store,
+    views: Views,
     partition: u16,
-    /// How long a round takes, and how many rows it may have.
-    most: (Duration, usize),
     round: u64,
     begun: Instant,
-    /// Rows that changed in this round, and how far it goes.
+    /// Rows that changed in this round, about how many bytes they are, and how far it goes.
     changed: Vec<Key>,
+    bytes: usize,
     seen: Option<Checkpoint>,
     /// Rows of the round before, while they are being written.
     writing: Vec<Key>,
-    rounds: Option<Sender<((u64, u32), Writes)>>,
+    /// `None` once it has failed: a later round would hide that an earlier one is missing.
+    rounds: Option<Sender<Round>>,
     written: Receiver<Result<Writes, Error>>,
     /// Used again, as it is large.
     writes: Writes,
@@ -47,64 +53,80 @@ pub(crate) struct Behind {
 
 impl Behind {
     pub(crate) fn start(views: &Views, partition: u16) -> Result<Self, Error> {
-        Self::of(views.0.store.clone(), views.redo(partition), partition, views.0.behind)
-    }
-
-    fn of(store: Store, redo: Redo, partition: u16, most: (Duration, usize)) -> Result<Self, Error> {
-        if !matches!(store.recent(checkpoint::key(partition)), Recent::Not) {
-            // The one before could not bring everything to the store; only the next opening knows where that stands.
-            return Err(Error::Panicked);
+        let followed = views.followed(partition).ok_or(Error::Followed { partition })?;
+        if followed.taken.swap(true, Ordering::AcqRel) {
+            return Err(Error::Followed { partition });
         }
-        let (rounds, todo) = mpsc::channel::<((u64, u32), Writes)>();
+        let redo = views.redo(partition);
+        let (rounds, todo) = mpsc::channel::<Round>();
         let (done, written) = mpsc::channel();
         let thread = thread::Builder::new().name(format!("store-{partition}")).spawn(move || {
             lower_priority();
             while let Ok((next, mut writes)) = todo.recv() {
-                if done.send(redo.apply(next, &mut writes).map(|()| writes)).is_err() {
+                let stored = redo.apply(next, &mut writes).map(|()| writes);
+                if done.send(stored).is_err() {
                     break;
                 }
             }
         });
-        let thread = Some(thread.map_err(Error::Thread)?);
-        let (round, begun) = (1, Instant::now());
-        let (changed, writing) = (Vec::new(), Vec::new());
-        let (rounds, seen, writes) = (Some(rounds), None, Writes::default());
-        Ok(Self { store, partition, most, round, begun, changed, seen, writing, rounds, written, writes, thread })
+        let thread = thread.map_err(|error| {
+            followed.taken.store(false, Ordering::Release);
+            Error::Thread(error)
+        })?;
+        Ok(Self {
+            views: views.clone(),
+            partition,
+            round: 1,
+            begun: Instant::now(),
+            changed: Vec::new(),
+            bytes: 0,
+            seen: None,
+            writing: Vec::new(),
+            rounds: Some(rounds),
+            written,
+            writes: Writes::default(),
+            thread: Some(thread),
+        })
     }
 
-    /// Takes a batch up to `seen`: from now on readers see it. Waits only if two rounds are full.
+    /// Takes a batch up to `seen`: from now on readers see it.
     pub(crate) fn take(&mut self, batch: &mut Writes, seen: Checkpoint) -> Result<(), Error> {
-        self.collect()?;
+        if self.rounds.is_none() {
+            return Err(Error::Followed { partition: self.partition });
+        }
         if self.seen.is_none() {
             self.begun = Instant::now();
         }
-        for write in batch.iter() {
-            let (key, value) = write?;
-            self.change(Key::stored(key), value.map(IVec::from));
-        }
-        batch.clear();
-        self.store.change(checkpoint::key(self.partition), Some(row::encode(&seen)?.into()), self.round);
+        let (changed, bytes) = (&mut self.changed, &mut self.bytes);
+        let first = |key: Key, length: usize| {
+            changed.push(key);
+            *bytes += ROW_BYTES + length;
+        };
+        self.views.0.store.put(self.round, batch.iter(), first)?;
+        let (key, value) = (checkpoint::key(self.partition), row::encode(&seen)?);
+        let last = std::iter::once(Ok((key.as_slice(), Some(value.as_slice()))));
+        self.views.0.store.put(self.round, last, |_, _| {})?;
         self.seen = Some(seen);
-        if self.changed.len() >= self.most.1 {
-            self.wait()?;
-            self.write()?;
-        }
-        self.pause()
+        batch.clear();
+        Ok(())
     }
 
     /// When [`pause`](Self::pause) has something to do; `None`: not before the next batch.
     pub(crate) fn pause_in(&self) -> Option<Duration> {
-        let open = self.seen.is_some() || !self.writing.is_empty();
-        open.then(|| self.most.0.saturating_sub(self.begun.elapsed()).max(PAUSE_MIN))
+        let open = self.rounds.is_some() && (self.seen.is_some() || !self.writing.is_empty());
+        open.then(|| self.views.0.behind.0.saturating_sub(self.begun.elapsed()).max(PAUSE_MIN))
     }
 
-    /// Ends the round if its time is over.
+    /// Between two batches: ends the round if its time or its room is over. Waits only where two rounds are full.
     pub(crate) fn pause(&mut self) -> Result<(), Error> {
+        let (time, room) = self.views.0.behind;
         self.collect()?;
-        if self.writing.is_empty() && self.begun.elapsed() >= self.most.0 {
-            self.write()?;
+        if self.bytes > room {
+            self.wait()?;
+        } else if !self.writing.is_empty() || self.begun.elapsed() < time {
+            return Ok(());
         }
-        Ok(())
+        self.write()
     }
 
     /// Brings everything to the store.
@@ -114,77 +136,87 @@ impl Behind {
         self.wait()
     }
 
-    fn change(&mut self, key: Key, value: Option<IVec>) {
-        if self.store.change(key, value, self.round) {
-            self.changed.push(key);
-        }
-    }
-
     /// Gives the round to the thread.
     fn write(&mut self) -> Result<(), Error> {
         let Some(seen) = self.seen.take() else { return Ok(()) };
         let mut writes = mem::take(&mut self.writes);
         for key in &self.changed {
-            match self.store.recent(*key) {
+            match self.views.0.store.recent(*key) {
                 Recent::Changed(value) => writes.put_stored(*key, &value),
                 Recent::Removed | Recent::Not => writes.remove(*key),
             }
         }
         // The last one: whether it is in the store says whether all of them are.
         writes.put(checkpoint::key(self.partition), &seen)?;
-        self.writing = mem::take(&mut self.changed);
+        mem::swap(&mut self.writing, &mut self.changed);
         self.writing.push(checkpoint::key(self.partition));
-        self.round += 1;
-        self.begun = Instant::now();
-        let rounds = self.rounds.as_ref().ok_or(Error::Panicked)?;
-        rounds.send((seen.next(), writes)).map_err(|_| Error::Panicked)
+        (self.round, self.begun, self.bytes) = (self.round + 1, Instant::now(), 0);
+        let given = self.rounds.as_ref().is_some_and(|rounds| rounds.send((seen.next(), writes)).is_ok());
+        if given { Ok(()) } else { self.fail(Error::Followed { partition: self.partition }) }
     }
 
     /// Forgets the round before if it is in the store.
     fn collect(&mut self) -> Result<(), Error> {
-        if self.writing.is_empty() {
+        if self.writing.is_empty() || self.rounds.is_none() {
             return Ok(());
         }
         match self.written.try_recv() {
             Ok(written) => self.forget(written),
             Err(TryRecvError::Empty) => Ok(()),
-            Err(TryRecvError::Disconnected) => Err(Error::Panicked),
+            Err(TryRecvError::Disconnected) => self.fail(Error::Panicked),
         }
     }
 
     /// The same, however long that takes.
     fn wait(&mut self) -> Result<(), Error> {
+        if self.rounds.is_none() {
+            return Err(Error::Followed { partition: self.partition });
+        }
         if self.writing.is_empty() {
             return Ok(());
         }
-        let written = self.written.recv().map_err(|_| Error::Panicked)?;
-        self.forget(written)
+        match self.written.recv() {
+            Ok(written) => self.forget(written),
+            Err(_) => self.fail(Error::Panicked),
+        }
     }
 
     fn forget(&mut self, written: Result<Writes, Error>) -> Result<(), Error> {
-        self.writes = written?;
-        for key in self.writing.drain(..) {
-            self.store.forget(key, self.round - 1);
+        match written {
+            Ok(writes) => self.writes = writes,
+            Err(error) => return self.fail(error),
         }
+        self.views.0.store.forget(&self.writing, self.round - 1);
+        self.writing.clear();
         Ok(())
+    }
+
+    fn fail(&mut self, error: Error) -> Result<(), Error> {
+        self.rounds = None;
+        Err(error)
     }
 }
 
 impl Drop for Behind {
     fn drop(&mut self) {
-        self.rounds = None;
+        let stored = self.rounds.take().is_some() && self.seen.is_none() && self.writing.is_empty();
         if let Some(thread) = self.thread.take() {
             // Its panic was told to who waited for it.
             let _ = thread.join();
+        }
+        if stored && let Some(followed) = self.views.followed(self.partition) {
+            followed.taken.store(false, Ordering::Release);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use sled::IVec;
+    use tempfile::TempDir;
+
     use super::*;
-    use crate::checkpoint::SCHEMA;
-    use crate::key::Table;
+    use crate::{Options, checkpoint::SCHEMA, key::Table, open};
 
     const LONG: Duration = Duration::from_hours(1);
 
@@ -192,10 +224,9 @@ mod tests {
         Key::of(Table::History).u64(n)
     }
 
-    fn trees() -> (Store, Redo) {
-        let db = sled::Config::new().temporary(true).open().expect("a store");
-        let rows = db.open_tree("rows").expect("a tree");
-        (Store::new(rows.clone()), Redo::new(rows, db.open_tree("beside").expect("a tree"), 0))
+    fn views(behind: Duration, behind_bytes: usize) -> (Views, TempDir) {
+        let dir = tempfile::tempdir().expect("a directory");
+        (open::alone(dir.path(), Options { behind, behind_bytes, ..Options::default() }), dir)
     }
 
     fn seen(index: u64) -> Checkpoint {
@@ -204,14 +235,14 @@ mod tests {
     }
 
     /// Batch `n`: row 0 and row `n` become `n`, row `n - 1` goes.
-    fn take(behind: &mut Behind, n: u64) {
+    fn take(behind: &mut Behind, n: u64) -> Result<(), Error> {
         let mut writes = Writes::default();
         writes.put_stored(key(0), &n.to_be_bytes());
         writes.put_stored(key(n), &n.to_be_bytes());
         if n > 1 {
             writes.remove(key(n - 1));
         }
-        behind.take(&mut writes, seen(n)).expect("taken");
+        behind.take(&mut writes, seen(n))
     }
 
     /// Up to which batch the rows read so; 0: none of them.
@@ -226,52 +257,52 @@ mod tests {
         n
     }
 
-    fn read(store: &Store, until: u64) -> u64 {
-        is(|key| store.get(key).expect("a read"), until)
+    fn read(views: &Views, until: u64) -> u64 {
+        is(|key| views.0.store.get(key).expect("a read"), until)
     }
 
-    fn stored(store: &Store, until: u64) -> u64 {
-        is(|key| store.stored().get(key).expect("a read"), until)
+    fn stored(views: &Views, until: u64) -> u64 {
+        is(|key| views.0.store.stored().get(key).expect("a read"), until)
     }
 
     #[test]
     fn a_batch_is_read_at_once_and_stored_with_the_others_of_its_round() {
-        let (store, redo) = trees();
-        let mut behind = Behind::of(store.clone(), redo, 0, (LONG, 100)).expect("started");
+        let (views, _dir) = views(LONG, 1 << 20);
+        let mut behind = Behind::start(&views, 0).expect("started");
         assert_eq!(behind.pause_in(), None, "nothing to do");
         for n in 1..=9 {
-            take(&mut behind, n);
-            assert_eq!((read(&store, 9), stored(&store, 9)), (n, 0));
+            take(&mut behind, n).and_then(|()| behind.pause()).expect("taken");
+            assert_eq!((read(&views, 9), stored(&views, 9)), (n, 0));
         }
         assert!(behind.pause_in().is_some_and(|after| after > LONG / 2));
         behind.end().expect("ended");
-        assert_eq!((read(&store, 9), stored(&store, 9)), (9, 9));
-        let left =
-            (0..=9).map(key).chain([checkpoint::key(0)]).filter(|key| !matches!(store.recent(*key), Recent::Not));
-        assert_eq!(left.count(), 0, "nothing is left in memory");
+        assert_eq!((read(&views, 9), stored(&views, 9)), (9, 9));
+        let mut keys = (0..=9).map(key).chain([checkpoint::key(0)]);
+        assert!(keys.all(|key| matches!(views.0.store.recent(key), Recent::Not)), "nothing is left in memory");
         assert_eq!(behind.pause_in(), None);
     }
 
     #[test]
     fn memory_holds_two_rounds_at_most() {
-        let (store, redo) = trees();
-        let mut behind = Behind::of(store.clone(), redo, 0, (LONG, 1)).expect("started");
+        let (views, _dir) = views(LONG, 0);
+        let mut behind = Behind::start(&views, 0).expect("started");
         for n in 1..=50 {
-            take(&mut behind, n);
-            assert_eq!(read(&store, 50), n);
-            // The store is at the batch before, or between that one and this.
-            let before = |key| store.stored().get(key).expect("a read").is_some();
-            assert!(n == 1 || before(checkpoint::key(0)));
+            take(&mut behind, n).expect("taken");
+            assert_eq!(read(&views, 50), n);
+            behind.pause().expect("given to the thread, once it has stored the one before");
+            let there = views.0.store.stored().get(checkpoint::key(0)).expect("a read");
+            let there = there.map_or(0, |value| row::decode::<Checkpoint>(&value).expect("decodes").index);
+            assert!((n - 1..=n).contains(&there), "{there} is stored after batch {n}");
         }
         behind.end().expect("ended");
-        assert_eq!(stored(&store, 50), 50);
+        assert_eq!(stored(&views, 50), 50);
     }
 
     #[test]
     fn a_round_ends_when_its_time_is_over() {
-        let (store, redo) = trees();
-        let mut behind = Behind::of(store.clone(), redo, 0, (Duration::ZERO, 100)).expect("started");
-        take(&mut behind, 1);
+        let (views, _dir) = views(Duration::ZERO, 1 << 20);
+        let mut behind = Behind::start(&views, 0).expect("started");
+        take(&mut behind, 1).expect("taken");
         let mut pauses = 0;
         while let Some(after) = behind.pause_in() {
             thread::sleep(after);
@@ -279,16 +310,39 @@ mod tests {
             pauses += 1;
             assert!(pauses < 3_000, "it is written some time");
         }
-        assert_eq!((read(&store, 1), stored(&store, 1)), (1, 1));
+        assert_eq!((read(&views, 1), stored(&views, 1)), (1, 1));
     }
 
-    /// Whoever follows after one that could not store what it had shown would begin at the wrong place.
+    /// Whoever wrote beside another, or after one that could not store what it had shown, would store what does not belong together.
     #[test]
-    fn what_was_left_in_memory_is_not_followed_up() {
-        let (store, redo) = trees();
-        let mut behind = Behind::of(store.clone(), redo.clone(), 0, (LONG, 100)).expect("started");
-        take(&mut behind, 1);
-        drop(behind);
-        assert!(matches!(Behind::of(store, redo, 0, (LONG, 100)), Err(Error::Panicked)));
+    fn a_partition_has_one_follower_and_none_after_one_that_left_rows_in_memory() {
+        let (views, _dir) = views(LONG, 1 << 20);
+        let mut first = Behind::start(&views, 0).expect("started");
+        take(&mut first, 1).expect("taken");
+        assert!(matches!(Behind::start(&views, 0), Err(Error::Followed { partition: 0 })));
+        first.end().expect("stored");
+        drop(first);
+        let mut second = Behind::start(&views, 0).expect("nobody follows any more");
+        take(&mut second, 2).expect("taken");
+        drop(second);
+        assert!(matches!(Behind::start(&views, 0), Err(Error::Followed { partition: 0 })));
+    }
+
+    #[test]
+    fn a_store_that_fails_ends_it_and_no_later_round_is_stored() {
+        let (views, _dir) = views(LONG, 0);
+        let mut behind = Behind::start(&views, 0).expect("started");
+        take(&mut behind, 1).and_then(|()| behind.end()).expect("stored");
+        // A store that takes no more:
+        assert!(views.0.db.drop_tree("batches").expect("dropped"));
+        take(&mut behind, 2).expect("taken");
+        assert!(matches!(behind.end(), Err(Error::Store(_))), "who brings it there is told,");
+        for _ in 0..3 {
+            assert!(
+                take(&mut behind, 3).is_err() && behind.end().is_err(),
+                "and after that nothing is taken or waited for"
+            );
+        }
+        assert_eq!((read(&views, 3), stored(&views, 3), behind.pause_in()), (2, 1, None));
     }
 }

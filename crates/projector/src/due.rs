@@ -171,7 +171,7 @@ impl Views {
         let from = key(partition, company, DueMark { number: after.number.saturating_add(1), ..after });
         let to = of_company(partition, company).u64(u64::MAX).u32(u32::MAX);
         let mut rows = Vec::new();
-        for pair in self.0.store.range(Bound::Included(from.as_slice()), Bound::Included(to.as_slice())) {
+        for pair in self.0.store.range((Bound::Included(from), Bound::Included(to))) {
             let (key, value) = self.sound(pair)?;
             let row: DueRow = self.sound(row::decode(&value))?;
             let Some(mark) = mark_of(&key).filter(|mark| *mark > after && row.card.company == company) else {
@@ -225,7 +225,7 @@ impl Views {
         let mut from = prefix.as_slice().to_vec();
         'companies: while gone < max {
             let mut company = None;
-            // What is not in the store yet is too young.
+            // What is still in memory is forgotten another time.
             for pair in self.0.store.stored().range(from.clone()..) {
                 let (key, value) = self.sound(pair.map_err(Error::from))?;
                 let Some(mark) = mark_of(&key).filter(|_| key.starts_with(prefix.as_slice())) else {

@@ -60,6 +60,16 @@ pub enum Error {
         /// The record the views have seen last.
         index: u64,
     },
+    /// Two cannot write the rows of one partition, and after one that could not store what it had shown only the next start knows
+    /// where to go on.
+    #[error(
+        "partition {partition} is followed already, or what its last follower showed could not be stored: restart to go on from \
+         what is stored"
+    )]
+    Followed {
+        /// Which partition.
+        partition: u16,
+    },
     /// The journal gave another record than the next one.
     #[error("partition {partition} gave record {found} where {expected} comes next")]
     OutOfOrder {

@@ -1,5 +1,7 @@
 //! Keys of the one tree: a table's byte, then fixed-width big-endian fields, so that byte order is list order.
 
+use std::ops::Bound;
+
 use florin_engine::{ids::Position, money::Asset};
 use serde::{Deserialize, Serialize};
 
@@ -60,8 +62,9 @@ pub(crate) enum Table {
 /// Longest key: an issuer's id of 64 bytes behind its table.
 const BYTES_MAX: usize = 72;
 
-/// A key, built on the stack.
-#[derive(Clone, Copy)]
+/// A key, built on the stack. Bytes behind its length are 0, so that of two keys the order is that of their bytes, then of their
+/// lengths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     bytes: [u8; BYTES_MAX],
     len: usize,
@@ -77,6 +80,18 @@ impl Key {
     /// A whole key.
     pub(crate) fn stored(key: &[u8]) -> Self {
         Self { bytes: [0; BYTES_MAX], len: 0 }.bytes(key)
+    }
+
+    /// The first key that does not begin with this one; a table's byte is never 0xFF.
+    pub(crate) fn behind(mut self) -> Bound<Self> {
+        while let Some(last) = self.len.checked_sub(1) {
+            if self.bytes[last] < 0xFF {
+                self.bytes[last] += 1;
+                return Bound::Excluded(self);
+            }
+            (self.bytes[last], self.len) = (0, last);
+        }
+        Bound::Unbounded
     }
 
     /// Appends bytes; what would pass the longest key is cut, which only an issuer's id beyond its bound could.

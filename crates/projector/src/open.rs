@@ -32,8 +32,8 @@ pub struct Options {
     pub gather: Duration,
     /// How long changed rows are kept in memory, for the next changes of the same, before they are brought to the store [1 s].
     pub behind: Duration,
-    /// Rows of a partition that are kept so at most; as many more while they are being brought there [32,768].
-    pub behind_rows_max: usize,
+    /// Bytes of rows that are kept so at most, over all partitions; as many more while they are being brought there [32 MiB].
+    pub behind_bytes: usize,
     /// Whether it is noted what companies are to be told by webhooks [yes].
     pub due: bool,
 }
@@ -45,7 +45,7 @@ impl Default for Options {
             batch_rows_max: 512,
             gather: Duration::from_millis(20),
             behind: Duration::from_secs(1),
-            behind_rows_max: 32_768,
+            behind_bytes: 32 << 20,
             due: true,
         }
     }
@@ -119,7 +119,7 @@ impl Views {
         Place::take(dir)?.clear()
     }
 
-    /// Brings to disk what is applied. Without it the store does so every half second; a crash costs only work.
+    /// Brings to disk what is in the store. Without it the store does so every half second; a crash costs only work.
     pub fn flush(&self) -> Result<(), Error> {
         self.sound(self.0.db.flush().map_err(Error::from))?;
         Ok(())
@@ -193,6 +193,14 @@ struct Opened {
     batches: sled::Tree,
 }
 
+/// Views of no journal, in one partition.
+#[cfg(test)]
+pub(crate) fn alone(dir: &Path, options: Options) -> Views {
+    let place = Place::take(dir).expect("a place");
+    let store = Opened::open(&place, options).expect("a store");
+    store.into_views(place, Meta { schema: SCHEMA, ledger: [0; 16], partitions: 1 }, options, Kept::default())
+}
+
 impl Opened {
     fn open(place: &Place, options: Options) -> Result<Self, Error> {
         let db = sled::Config::new()
@@ -250,7 +258,7 @@ impl Opened {
             meta,
             batch_rows_max: options.batch_rows_max.max(1),
             gather: options.gather,
-            behind: (options.behind, options.behind_rows_max.max(1)),
+            behind: (options.behind, options.behind_bytes / usize::from(meta.partitions.max(1))),
             due: options.due,
             due_keep: RwLock::default(),
             partitions: (0..meta.partitions).map(|_| Followed::new()).collect(),

@@ -1,6 +1,6 @@
 //! The follower: reads every partition of a journal and applies it to the views, one task a partition.
 //!
-//! The store is written on a thread of each partition's own. A record that comes alone is applied at once. While they come one after
+//! Records are applied on a thread of each partition's own, and stored by another. A record that comes alone is applied at once. While they come one after
 //! the other, those of some milliseconds are applied together, in batches of a few hundred rows: what they change in common is then
 //! written once. A reader who waits for its own write ends that time, so nobody waits for longer than it takes to write.
 
@@ -106,8 +106,22 @@ impl<P: Provider> Projector<P> {
     async fn follow(&self, partition: u16, mut stopped: watch::Receiver<bool>, once: bool) -> Result<(), Error> {
         let journal = PartitionId(partition);
         let fold = Fold::resume(&self.views, partition)?;
-        let mut reader = self.provider.reader(journal, fold.next_index()).await?;
-        let applier = Applier::start(partition, fold)?;
+        let reader = self.provider.reader(journal, fold.next_index()).await?;
+        let mut applier = Applier::start(partition, fold)?;
+        let outcome = self.apply(partition, reader, &mut applier, &mut stopped, once).await;
+        let ended = applier.end(outcome.is_ok()).await;
+        outcome.and(ended)
+    }
+
+    async fn apply(
+        &self,
+        partition: u16,
+        mut reader: P::Reader,
+        applier: &mut Applier,
+        stopped: &mut watch::Receiver<bool>,
+        once: bool,
+    ) -> Result<(), Error> {
+        let journal = PartitionId(partition);
         let mut looked = self.look(journal).await?;
         let mut next = reader.try_next().await?;
         let mut not_before = Instant::now();
@@ -127,6 +141,7 @@ impl<P: Provider> Projector<P> {
                 tokio::select! {
                     record = reader.next() => next = Some(record?),
                     _ = stopped.changed() => break,
+                    error = applier.failed() => return Err(error),
                     () = tokio::time::sleep(HEAD_EVERY) => {}
                 }
                 continue;
@@ -153,7 +168,7 @@ impl<P: Provider> Projector<P> {
             }
             next = reader.try_next().await?;
         }
-        applier.end()
+        Ok(())
     }
 
     /// Notes where the journal ends now.

@@ -18,7 +18,7 @@ use crate::{
     lines::{Line, Packed},
     redo::Writes,
     row::{self, Row, WithLines},
-    store::Store,
+    store::{Range, Store},
     transactions::{Cursor, Statement, TransactionRow},
     wallets::{self, WalletRow},
 };
@@ -45,16 +45,12 @@ impl Keyed for Chunk {
 }
 
 /// The chunks in the store from `place` on, towards the oldest.
-fn from(
-    store: &Store,
-    statement: Statement,
-    place: Option<Place>,
-) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), Error>> + use<> {
+fn from(store: &Store, statement: Statement, place: Option<Place>) -> Range {
     let prefix = statement.prefix();
     let start = place.map_or(prefix, |place| place.append(prefix));
     // 12 bytes of a key cannot all be 0xFF: position 0 holds the genesis.
     let end = prefix.bytes(&[0xFF; 12]);
-    store.range(Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice()))
+    store.range((Bound::Included(start), Bound::Excluded(end)))
 }
 
 /// The chunks of a statement from the one that holds `place` on, newest first; from the newest without a place.

@@ -7,18 +7,24 @@
 //! Each key has one writer, its partition's thread. It takes a row out of memory only once the store has it, so a reader that looks
 //! here first and in the store after that misses nothing.
 
-use std::borrow::Borrow;
-use std::cmp::Ordering;
-use std::ops::Bound;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    cmp::Ordering,
+    collections::BTreeMap,
+    ops::Bound,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
 
-use crossbeam_skiplist::SkipMap;
 use sled::IVec;
 
-use crate::{Error, key::Key};
+use crate::{Error, key::Key, redo::Write};
 
 /// A key with its value.
 type Pair = (IVec, IVec);
+/// Two ends of a range of keys.
+pub(crate) type Ends = (Bound<Key>, Bound<Key>);
+
+/// Rows of memory that a range looks at in one go, and that are forgotten in one go.
+const PIECE: usize = 64;
 
 /// A row that changed a moment ago; `None`: it was removed.
 struct Changed {
@@ -39,11 +45,7 @@ pub(crate) enum Recent {
 #[derive(Clone)]
 pub(crate) struct Store {
     stored: sled::Tree,
-    recent: Arc<SkipMap<Key, Mutex<Changed>>>,
-}
-
-fn held(changed: &Mutex<Changed>) -> MutexGuard<'_, Changed> {
-    changed.lock().unwrap_or_else(PoisonError::into_inner)
+    recent: Arc<RwLock<BTreeMap<Key, Changed>>>,
 }
 
 impl Store {
@@ -54,6 +56,14 @@ impl Store {
     /// The rows that are in the store.
     pub(crate) const fn stored(&self) -> &sled::Tree {
         &self.stored
+    }
+
+    fn look(&self) -> RwLockReadGuard<'_, BTreeMap<Key, Changed>> {
+        self.recent.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self) -> RwLockWriteGuard<'_, BTreeMap<Key, Changed>> {
+        self.recent.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A row.
@@ -67,7 +77,7 @@ impl Store {
 
     /// What a row that changed a moment ago has become.
     pub(crate) fn recent(&self, key: Key) -> Recent {
-        match self.recent.get(&key).map(|entry| held(entry.value()).value.clone()) {
+        match self.look().get(&key).map(|changed| changed.value.clone()) {
             Some(Some(value)) => Recent::Changed(value),
             Some(None) => Recent::Removed,
             None => Recent::Not,
@@ -75,114 +85,150 @@ impl Store {
     }
 
     /// Rows between two keys, in order.
-    pub(crate) fn range(
-        &self,
-        from: Bound<&[u8]>,
-        to: Bound<&[u8]>,
-    ) -> impl Iterator<Item = Result<Pair, Error>> + use<> {
-        // The store is read after memory: what leaves memory meanwhile is there.
-        let recent: Vec<_> = self.recent.range::<[u8], _>((from, to)).map(|entry| changed(&entry)).collect();
-        merged(recent, self.stored.range::<&[u8], _>((from, to)), false)
+    pub(crate) fn range(&self, ends: Ends) -> Range {
+        Range { store: self.clone(), left: Some(ends), backwards: false, recent: Vec::new(), stored: None, next: None }
     }
 
     /// Rows whose keys begin with `prefix`, in order.
-    pub(crate) fn prefix(&self, prefix: Key) -> impl Iterator<Item = Result<Pair, Error>> + use<> {
-        merged(self.recent_under(prefix), self.stored.scan_prefix(prefix), false)
+    pub(crate) fn prefix(&self, prefix: Key) -> Range {
+        self.range((Bound::Included(prefix), prefix.behind()))
     }
 
     /// The same, the last one first.
-    pub(crate) fn prefix_back(&self, prefix: Key) -> impl Iterator<Item = Result<Pair, Error>> + use<> {
-        let mut recent = self.recent_under(prefix);
-        recent.reverse();
-        merged(recent, self.stored.scan_prefix(prefix).rev(), true)
+    pub(crate) fn prefix_back(&self, prefix: Key) -> Range {
+        Range { backwards: true, ..self.prefix(prefix) }
     }
 
-    fn recent_under(&self, prefix: Key) -> Vec<(Key, Option<IVec>)> {
-        let from = (Bound::Included(prefix.as_slice()), Bound::Unbounded);
-        let under = self
-            .recent
-            .range::<[u8], _>(from)
-            .take_while(|entry| entry.key().as_slice().starts_with(prefix.as_slice()));
-        under.map(|entry| changed(&entry)).collect()
-    }
-
-    /// Changes a row in a round of its writer, to be written later; says whether it is the first change of that round.
-    pub(crate) fn change(&self, key: Key, value: Option<IVec>, round: u64) -> bool {
-        let Some(entry) = self.recent.get(&key) else {
-            self.recent.insert(key, Mutex::new(Changed { value, round }));
-            return true;
-        };
-        let mut changed = held(entry.value());
-        let first = changed.round != round;
-        *changed = Changed { value, round };
-        first
-    }
-
-    /// Forgets a row that is in the store as it was in `round`, unless it changed again.
-    pub(crate) fn forget(&self, key: Key, round: u64) {
-        if let Some(entry) = self.recent.get(&key)
-            && held(entry.value()).round == round
-        {
-            entry.remove();
-        }
-    }
-}
-
-fn changed(entry: &crossbeam_skiplist::map::Entry<'_, Key, Mutex<Changed>>) -> (Key, Option<IVec>) {
-    (*entry.key(), held(entry.value()).value.clone())
-}
-
-/// Rows of the store, with those of memory in place of and among them; both in the same order.
-fn merged(
-    recent: Vec<(Key, Option<IVec>)>,
-    stored: impl Iterator<Item = sled::Result<Pair>>,
-    backwards: bool,
-) -> impl Iterator<Item = Result<Pair, Error>> {
-    let (mut recent, mut stored) = (recent.into_iter().peekable(), stored.peekable());
-    std::iter::from_fn(move || {
+    /// Changes rows in a round of their writer, in their order; `first` gets each that had not changed in it before, and its length.
+    pub(crate) fn put<'a>(
+        &self,
+        round: u64,
+        mut writes: impl Iterator<Item = Result<Write<'a>, Error>>,
+        mut first: impl FnMut(Key, usize),
+    ) -> Result<(), Error> {
         loop {
-            let order = match (recent.peek(), stored.peek()) {
-                (None, _) | (_, Some(Err(_))) => Ordering::Greater,
-                (Some(_), None) => Ordering::Less,
-                (Some((key, _)), Some(Ok((other, _)))) if backwards => other.as_ref().cmp(key.as_slice()),
-                (Some((key, _)), Some(Ok((other, _)))) => key.as_slice().cmp(other.as_ref()),
-            };
-            if order == Ordering::Greater {
-                return stored.next().map(|pair| pair.map_err(Error::from));
-            }
-            if order == Ordering::Equal {
-                stored.next();
-            }
-            if let Some((key, Some(value))) = recent.next() {
-                return Some(Ok((IVec::from(key.as_slice()), value)));
+            let mut recent = self.change();
+            for _ in 0..PIECE {
+                let Some(write) = writes.next() else { return Ok(()) };
+                let (key, value) = write?;
+                let (key, bytes) = (Key::stored(key), value.map_or(0, <[u8]>::len));
+                let before = recent.insert(key, Changed { value: value.map(IVec::from), round });
+                if before.is_none_or(|before| before.round != round) {
+                    first(key, bytes);
+                }
             }
         }
-    })
-}
+    }
 
-impl PartialEq for Key {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_slice() == other.as_slice()
+    /// Forgets rows that are in the store as they were in `round`, but those that changed again.
+    pub(crate) fn forget(&self, keys: &[Key], round: u64) {
+        for keys in keys.chunks(PIECE) {
+            let mut recent = self.change();
+            for key in keys {
+                if recent.get(key).is_some_and(|changed| changed.round == round) {
+                    recent.remove(key);
+                }
+            }
+        }
     }
 }
 
-impl Eq for Key {}
+/// Rows of a range, in pieces of those in memory: of each piece memory is looked at first and the store after that, as what leaves
+/// memory meanwhile is there.
+pub(crate) struct Range {
+    store: Store,
+    /// What no piece has been made of yet.
+    left: Option<Ends>,
+    backwards: bool,
+    /// The piece at hand, the next row last.
+    recent: Vec<(Key, Option<IVec>)>,
+    stored: Option<sled::Iter>,
+    /// The next row of the store.
+    next: Option<Pair>,
+}
 
-impl PartialOrd for Key {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+impl Range {
+    /// Begins the next piece; says whether there is one.
+    fn piece(&mut self) -> bool {
+        let Some((from, to)) = self.left.take() else { return false };
+        let empty = match (&from, &to) {
+            (Bound::Included(from), Bound::Included(to)) => from > to,
+            (Bound::Included(from) | Bound::Excluded(from), Bound::Excluded(to) | Bound::Included(to)) => from >= to,
+            _ => false,
+        };
+        if empty {
+            return false;
+        }
+        let row = |(key, changed): (&Key, &Changed)| (*key, changed.value.clone());
+        let rows = self.store.look();
+        let rows = rows.range((from, to));
+        self.recent = if self.backwards {
+            rows.rev().take(PIECE).map(row).collect()
+        } else {
+            rows.take(PIECE).map(row).collect()
+        };
+        let mut ends = (from, to);
+        if self.recent.len() == PIECE
+            && let Some((last, _)) = self.recent.last()
+        {
+            // There may be more in memory: of the store no more than this piece spans.
+            (ends, self.left) = if self.backwards {
+                ((Bound::Included(*last), to), Some((from, Bound::Excluded(*last))))
+            } else {
+                ((from, Bound::Included(*last)), Some((Bound::Excluded(*last), to)))
+            };
+        }
+        self.recent.reverse();
+        self.stored = Some(self.store.stored.range::<Key, _>(ends));
+        true
+    }
+
+    fn of_store(&mut self) -> Result<Option<Pair>, Error> {
+        if self.next.is_none()
+            && let Some(stored) = &mut self.stored
+        {
+            self.next = if self.backwards { stored.next_back() } else { stored.next() }.transpose()?;
+            if self.next.is_none() {
+                self.stored = None;
+            }
+        }
+        Ok(self.next.take())
+    }
+
+    fn row(&mut self) -> Result<Option<Pair>, Error> {
+        loop {
+            let stored = self.of_store()?;
+            if stored.is_none() && self.recent.is_empty() {
+                if self.piece() {
+                    continue;
+                }
+                return Ok(None);
+            }
+            let order = match (self.recent.last(), &stored) {
+                (None, None) => return Ok(None),
+                (None, Some(_)) => Ordering::Greater,
+                (Some(_), None) => Ordering::Less,
+                (Some((key, _)), Some((other, _))) if self.backwards => other.as_ref().cmp(key.as_slice()),
+                (Some((key, _)), Some((other, _))) => key.as_slice().cmp(other.as_ref()),
+            };
+            match order {
+                Ordering::Greater => return Ok(stored),
+                Ordering::Less => self.next = stored,
+                // The store's is the older one.
+                Ordering::Equal => {}
+            }
+            if let Some((key, Some(value))) = self.recent.pop() {
+                return Ok(Some((IVec::from(key.as_slice()), value)));
+            }
+        }
     }
 }
 
-impl Ord for Key {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.as_slice().cmp(other.as_slice())
-    }
-}
+impl Iterator for Range {
+    type Item = Result<Pair, Error>;
 
-impl Borrow<[u8]> for Key {
-    fn borrow(&self) -> &[u8] {
-        self.as_slice()
+    fn next(&mut self) -> Option<Self::Item> {
+        self.row().transpose()
     }
 }
 
@@ -211,6 +257,12 @@ mod tests {
         IVec::from(&n.to_be_bytes())
     }
 
+    fn put(store: &Store, round: u64, key: Key, new: Option<u64>, mut first: impl FnMut(Key)) {
+        let bytes = new.map(u64::to_be_bytes);
+        let write = (key.as_slice(), bytes.as_ref().map(<[u8; 8]>::as_slice));
+        store.put(round, std::iter::once(Ok(write)), |key, _| first(key)).expect("put");
+    }
+
     type Model = BTreeMap<Vec<u8>, u64>;
 
     fn is(store: &Store, model: &Model) {
@@ -223,12 +275,11 @@ mod tests {
                 model.iter().filter(|(key, _)| key[0] == table as u8).map(|(key, n)| (key.clone(), *n)).collect();
             assert_eq!(pairs(&mut store.prefix(prefix)), of_table);
             assert_eq!(pairs(&mut store.prefix_back(prefix)), of_table.into_iter().rev().collect::<Vec<_>>());
-            let (from, to) = (key(table, 3), key(table, 17));
+            let (from, to) = (key(table, 30), key(table, 250));
             let between = model.range(from.as_slice().to_vec()..to.as_slice().to_vec());
             let between: Vec<_> = between.map(|(key, n)| (key.clone(), *n)).collect();
-            let (from, to) = (Bound::Included(from.as_slice()), Bound::Excluded(to.as_slice()));
-            assert_eq!(pairs(&mut store.range(from, to)), between);
-            for n in 0..20 {
+            assert_eq!(pairs(&mut store.range((Bound::Included(from), Bound::Excluded(to)))), between);
+            for n in 0..300 {
                 let key = key(table, n);
                 assert_eq!(store.get(key).expect("a read").as_ref().map(number), model.get(key.as_slice()).copied());
             }
@@ -250,24 +301,20 @@ mod tests {
             let mut change = |model: &mut Model, times: usize| {
                 for _ in 0..times {
                     let tables = [Table::Card, Table::OfCard, Table::Due];
-                    let key = key(tables[usize::try_from(roll(3)).expect("small")], roll(20));
+                    let key = key(tables[usize::try_from(roll(3)).expect("small")], roll(300));
                     let new = (roll(3) > 0).then(|| roll(1_000));
                     match new {
                         Some(n) => model.insert(key.as_slice().to_vec(), n),
                         None => model.remove(key.as_slice()),
                     };
-                    if store.change(key, new.map(value), round) {
-                        changed.push(key);
-                    }
+                    put(&store, round, key, new, |key| changed.push(key));
                 }
             };
-            change(&mut model, 15);
+            change(&mut model, 600);
             // The round before is in the store by now, whatever has changed again since.
-            for key in before.drain(..) {
-                store.forget(key, round - 1);
-            }
+            store.forget(&before, round - 1);
             is(&store, &model);
-            change(&mut model, 5);
+            change(&mut model, 200);
             for (n, key) in changed.iter().enumerate() {
                 match store.recent(*key) {
                     Recent::Changed(value) => drop(store.stored.insert(key, value).expect("stored")),
@@ -281,7 +328,7 @@ mod tests {
             is(&store, &model);
             before = changed;
         }
-        assert!(model.len() > 20, "{}", model.len());
+        assert!(model.len() > 300, "{}", model.len());
     }
 
     /// A writer that changes all rows again and again and brings them to the store: a reader beside it misses none, and sees none older
@@ -289,23 +336,21 @@ mod tests {
     #[test]
     fn a_reader_misses_nothing_while_rows_move() {
         let (store, written, ended) = (store(), AtomicU64::new(0), AtomicBool::new(false));
-        let all: Vec<Key> = (0..40).map(|n| key(Table::Card, n)).collect();
+        let all: Vec<Key> = (0..200).map(|n| key(Table::Card, n)).collect();
         for key in &all {
             store.stored.insert(key, value(0)).expect("stored");
         }
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                for round in 1..=400 {
+                for round in 1..=150 {
                     for key in &all {
-                        store.change(*key, Some(value(round)), round);
+                        put(&store, round, *key, Some(round), drop);
                     }
                     written.store(round, SeqCst);
                     for key in &all {
                         store.stored.insert(key, value(round)).expect("stored");
                     }
-                    for key in &all {
-                        store.forget(*key, round);
-                    }
+                    store.forget(&all, round);
                 }
                 ended.store(true, SeqCst);
             });

@@ -59,7 +59,7 @@ pub(crate) struct Inner {
     pub(crate) meta: checkpoint::Meta,
     pub(crate) batch_rows_max: usize,
     pub(crate) gather: Duration,
-    /// How long, and how many, changed rows are kept in memory.
+    /// How long, and how many bytes of each partition's, changed rows are kept in memory.
     pub(crate) behind: (Duration, usize),
     /// Whether it is noted what is due to companies.
     pub(crate) due: bool,
@@ -77,6 +77,8 @@ pub(crate) struct Inner {
 /// How far one partition is followed.
 pub(crate) struct Followed {
     pub(crate) applied: watch::Sender<Position>,
+    /// Whether somebody writes its rows, or did and left some of them in memory.
+    pub(crate) taken: AtomicBool,
     /// Told by who begins to wait.
     pub(crate) waited_for: Notify,
     /// The same, without a lock.
@@ -311,7 +313,7 @@ impl Views {
         }
     }
 
-    fn followed(&self, partition: u16) -> Option<&Followed> {
+    pub(crate) fn followed(&self, partition: u16) -> Option<&Followed> {
         self.0.partitions.get(usize::from(partition))
     }
 
@@ -403,7 +405,7 @@ impl Views {
         self.0.policies.write().unwrap_or_else(PoisonError::into_inner).add(partition, row);
     }
 
-    /// Tells readers how far a partition is applied; after its batch is in the store.
+    /// Tells readers how far a partition is applied; after its batch can be read.
     pub(crate) fn publish(&self, partition: u16, checkpoint: &Checkpoint) {
         if let Some(followed) = self.followed(partition) {
             let position = checkpoint.position();
@@ -426,6 +428,7 @@ impl Followed {
     pub(crate) fn new() -> Self {
         Self {
             applied: watch::Sender::new(Position(0)),
+            taken: AtomicBool::new(false),
             waited_for: Notify::new(),
             position: AtomicU64::new(0),
             time_ms: AtomicU64::new(0),

@@ -76,7 +76,8 @@ proptest! {
         let entries: Vec<Entry> = world.entries.iter().map(|bytes| Entry::decode(bytes).unwrap()).collect();
         let (mut state, mut place) = (State::new(0, 1), Entry::blank());
         for (n, (entry, other, swap)) in order.iter().enumerate() {
-            prop_assert_eq!(place.read(entry.get(&world.entries)), Ok(()));
+            let bytes: &Vec<u8> = entry.get(&world.entries);
+            prop_assert_eq!(place.read(bytes), Ok(()));
             let mut entry = entry.get(&entries).clone();
             prop_assert_eq!(&place, &entry, "it reads alike wherever it is read");
             if *swap {

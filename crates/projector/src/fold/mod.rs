@@ -160,7 +160,7 @@ impl Fold {
         }
         self.views.publish(self.partition, &seen);
         metrics::counter!("florin_views_rows_total").increment(rows as u64);
-        Ok(())
+        self.behind.pause()
     }
 
     fn entry(&mut self, position: Position, entry: &Entry) -> Result<(), Error> {

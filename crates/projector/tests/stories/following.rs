@@ -289,6 +289,8 @@ async fn policies_are_read_by_the_time_they_are_in_force() {
 
 /// Name of the directory that a child is to crash in.
 const CRASH_IN: &str = "FLORIN_PROJECTOR_CRASH_IN";
+/// How many bytes it brings to the store in one go, about.
+const ROUND_BYTES: &str = "FLORIN_PROJECTOR_ROUND_BYTES";
 
 #[tokio::test]
 async fn a_crash_in_the_middle_of_a_record_loses_and_doubles_nothing() {
@@ -297,11 +299,13 @@ async fn a_crash_in_the_middle_of_a_record_loses_and_doubles_nothing() {
     let card = world.card(alice, 1).await;
     let many: Vec<_> = (0..3_000).map(|_| (alice, Class::User, vec![topped_up(card, 1).into()])).collect();
     world.happen_all(&many).await;
-    for _ in 0..2 {
+    // Each batch is a round; then a round has several.
+    for round in ["0", "20000"] {
         let child = std::env::current_exe().expect("this test");
         let ended = Command::new(child)
             .args(["--exact", "following::child_that_crashes", "--nocapture"])
             .env(CRASH_IN, world.dir.path())
+            .env(ROUND_BYTES, round)
             .output()
             .expect("a child");
         assert!(!ended.status.success(), "it was to crash: {}", String::from_utf8_lossy(&ended.stdout));
@@ -328,7 +332,8 @@ fn child_that_crashes() {
     let dir = Path::new(&dir);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let journal = Embedded::open_read_only(&dir.join("journal")).expect("the journal");
-    let options = Options { batch_rows_max: 24, behind_rows_max: 1, ..Options::default() };
+    let behind_bytes = std::env::var(ROUND_BYTES).expect("a size").parse().expect("a number");
+    let options = Options { batch_rows_max: 24, behind_bytes, ..Options::default() };
     let (views, _) = runtime.block_on(Views::open(&dir.join("views"), &journal, options)).expect("views");
     // Well into the large record, so that some of it is stored.
     let large = runtime.block_on(journal.head(PartitionId(0))).expect("the head").index;
