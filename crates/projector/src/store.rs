@@ -6,14 +6,19 @@
 //!
 //! Each key has one writer, its partition's thread. It takes a row out of memory only once the store has it, so a reader that looks
 //! here first and in the store after that misses nothing.
+//!
+//! No lock is around the map: its writers are of low priority, and one that is preempted while it holds a lock keeps every reader
+//! waiting. A row has a lock of its own, held while its value is copied or exchanged. The map's own ranges are not used, as each
+//! step of theirs keeps its row for ever (crossbeam issue 1178); an entry's `next` and `prev` do not.
 
 use std::{
     cmp::Ordering,
-    collections::BTreeMap,
-    ops::Bound,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    mem,
+    ops::{Bound, RangeBounds},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use crossbeam_skiplist::SkipMap;
 use sled::IVec;
 
 use crate::{Error, key::Key, redo::Write};
@@ -23,7 +28,7 @@ type Pair = (IVec, IVec);
 /// Two ends of a range of keys.
 pub(crate) type Ends = (Bound<Key>, Bound<Key>);
 
-/// Rows of memory that a range looks at in one go, and that are forgotten in one go.
+/// Rows of memory that a range looks at in one go.
 const PIECE: usize = 64;
 
 /// A row that changed a moment ago; `None`: it was removed.
@@ -45,7 +50,11 @@ pub(crate) enum Recent {
 #[derive(Clone)]
 pub(crate) struct Store {
     stored: sled::Tree,
-    recent: Arc<RwLock<BTreeMap<Key, Changed>>>,
+    recent: Arc<SkipMap<Key, Mutex<Changed>>>,
+}
+
+fn held(changed: &Mutex<Changed>) -> MutexGuard<'_, Changed> {
+    changed.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Store {
@@ -56,14 +65,6 @@ impl Store {
     /// The rows that are in the store.
     pub(crate) const fn stored(&self) -> &sled::Tree {
         &self.stored
-    }
-
-    fn look(&self) -> RwLockReadGuard<'_, BTreeMap<Key, Changed>> {
-        self.recent.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn change(&self) -> RwLockWriteGuard<'_, BTreeMap<Key, Changed>> {
-        self.recent.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A row.
@@ -77,7 +78,7 @@ impl Store {
 
     /// What a row that changed a moment ago has become.
     pub(crate) fn recent(&self, key: Key) -> Recent {
-        match self.look().get(&key).map(|changed| changed.value.clone()) {
+        match self.recent.get(&key).map(|entry| held(entry.value()).value.clone()) {
             Some(Some(value)) => Recent::Changed(value),
             Some(None) => Recent::Removed,
             None => Recent::Not,
@@ -103,31 +104,33 @@ impl Store {
     pub(crate) fn put<'a>(
         &self,
         round: u64,
-        mut writes: impl Iterator<Item = Result<Write<'a>, Error>>,
+        writes: impl Iterator<Item = Result<Write<'a>, Error>>,
         mut first: impl FnMut(Key, usize),
     ) -> Result<(), Error> {
-        loop {
-            let mut recent = self.change();
-            for _ in 0..PIECE {
-                let Some(write) = writes.next() else { return Ok(()) };
-                let (key, value) = write?;
-                let (key, bytes) = (Key::stored(key), value.map_or(0, <[u8]>::len));
-                let before = recent.insert(key, Changed { value: value.map(IVec::from), round });
-                if before.is_none_or(|before| before.round != round) {
-                    first(key, bytes);
-                }
+        for write in writes {
+            let (key, value) = write?;
+            let (key, bytes) = (Key::stored(key), value.map_or(0, <[u8]>::len));
+            let changed = Changed { value: value.map(IVec::from), round };
+            let before = if let Some(entry) = self.recent.get(&key) {
+                Some(mem::replace(&mut *held(entry.value()), changed))
+            } else {
+                self.recent.insert(key, Mutex::new(changed));
+                None
+            };
+            if before.is_none_or(|before| before.round != round) {
+                first(key, bytes);
             }
         }
+        Ok(())
     }
 
     /// Forgets rows that are in the store as they were in `round`, but those that changed again.
     pub(crate) fn forget(&self, keys: &[Key], round: u64) {
-        for keys in keys.chunks(PIECE) {
-            let mut recent = self.change();
-            for key in keys {
-                if recent.get(key).is_some_and(|changed| changed.round == round) {
-                    recent.remove(key);
-                }
+        for key in keys {
+            if let Some(entry) = self.recent.get(key)
+                && held(entry.value()).round == round
+            {
+                entry.remove();
             }
         }
     }
@@ -159,14 +162,11 @@ impl Range {
         if empty {
             return false;
         }
-        let row = |(key, changed): (&Key, &Changed)| (*key, changed.value.clone());
-        let rows = self.store.look();
-        let rows = rows.range((from, to));
-        self.recent = if self.backwards {
-            rows.rev().take(PIECE).map(row).collect()
-        } else {
-            rows.take(PIECE).map(row).collect()
-        };
+        let (recent, backwards) = (&self.store.recent, self.backwards);
+        let begin = if backwards { recent.upper_bound(to.as_ref()) } else { recent.lower_bound(from.as_ref()) };
+        let rows = std::iter::successors(begin, |entry| if backwards { entry.prev() } else { entry.next() });
+        let rows = rows.take_while(|entry| (from, to).contains(entry.key())).take(PIECE);
+        self.recent = rows.map(|entry| (*entry.key(), held(entry.value()).value.clone())).collect();
         let mut ends = (from, to);
         if self.recent.len() == PIECE
             && let Some((last, _)) = self.recent.last()
