@@ -102,10 +102,14 @@ impl Behind {
             changed.push(key);
             *bytes += ROW_BYTES + length;
         };
-        self.views.0.store.put(self.round, batch.iter(), first)?;
         let (key, value) = (checkpoint::key(self.partition), row::encode(&seen)?);
         let last = std::iter::once(Ok((key.as_slice(), Some(value.as_slice()))));
-        self.views.0.store.put(self.round, last, |_, _| {})?;
+        let store = &self.views.0.store;
+        let put = store.put(self.round, batch.iter(), first).and_then(|()| store.put(self.round, last, |_, _| {}));
+        if let Err(error) = put {
+            // A part of it is among the rows, and no checkpoint says so.
+            return self.fail(error);
+        }
         self.seen = Some(seen);
         batch.clear();
         Ok(())

@@ -83,7 +83,7 @@ impl Key {
     }
 
     /// The first key that does not begin with this one; a table's byte is never 0xFF.
-    pub(crate) fn behind(mut self) -> Bound<Self> {
+    pub(crate) fn past_prefix(mut self) -> Bound<Self> {
         while let Some(last) = self.len.checked_sub(1) {
             if self.bytes[last] < 0xFF {
                 self.bytes[last] += 1;

@@ -191,3 +191,27 @@ impl<P: Provider> Projector<P> {
 fn joined(ended: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
     ended.unwrap_or(Err(Error::Panicked))
 }
+
+#[cfg(test)]
+mod tests {
+    use florin_journal::{SigningKey, embedded::Embedded};
+
+    use super::*;
+    use crate::Options;
+
+    /// Nothing more comes from the journal, so nobody would find out otherwise.
+    #[tokio::test]
+    async fn a_store_that_fails_ends_an_idle_follower() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let place = dir.path().join("journal");
+        Embedded::create(&place, 1, SigningKey::from_bytes(&[7; 32])).expect("a ledger");
+        let journal = Embedded::open(&place, SigningKey::from_bytes(&[7; 32])).expect("a journal");
+        let options = Options { behind: Duration::from_millis(50), ..Options::default() };
+        let (views, _) = Views::open(&dir.path().join("views"), &journal, options).await.expect("views");
+        // A store that takes no more:
+        assert!(views.0.db.drop_tree("batches").expect("dropped"));
+        let following = Projector::new(journal, views).run(std::future::pending());
+        let ended = tokio::time::timeout(Duration::from_mins(1), following).await.expect("it ends by itself");
+        assert!(matches!(ended, Err(Error::Store(_))), "{ended:?}");
+    }
+}

@@ -92,7 +92,7 @@ impl Store {
 
     /// Rows whose keys begin with `prefix`, in order.
     pub(crate) fn prefix(&self, prefix: Key) -> Range {
-        self.range((Bound::Included(prefix), prefix.behind()))
+        self.range((Bound::Included(prefix), prefix.past_prefix()))
     }
 
     /// The same, the last one first.
