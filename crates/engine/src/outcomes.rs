@@ -172,10 +172,17 @@ impl Remembered {
         if row.digest == digest.0[..4] { Recall::Same(position) } else { Recall::Conflict(position) }
     }
 
-    /// Looks where [`recall`](Self::recall) will look. The value says nothing; it only keeps the look from being left out.
+    /// Looks where [`recall`](Self::recall) will look and where [`remember`](Self::remember) will write: a place in the index that
+    /// is not in the cache holds up all that is written after it. The value says nothing; it only keeps the look from being
+    /// left out.
     pub(crate) fn touch(&self, slot: u32, key: Key) -> i64 {
         let hash = mix(slot, short(key));
-        i64::from(self.index[shard(hash)].find(hash, |_| true).is_some())
+        let index = &self.index[shard(hash)];
+        // A new row is indexed at the first free place from here on; a taken one beside it is in the same line of the cache.
+        #[expect(clippy::cast_possible_truncation, reason = "the table takes as many bits as it has places")]
+        let (first, last) = (hash as usize, index.num_buckets().wrapping_sub(1));
+        let beside = (0..4).find_map(|step| index.get_bucket(first.wrapping_add(step) & last));
+        i64::from(index.find(hash, |_| true).is_some()) ^ beside.map_or(0, |sequence| i64::from(*sequence))
     }
 
     /// Remembers a key; it must not be remembered already.
