@@ -18,6 +18,7 @@ use crate::{
     applier::lower_priority,
     checkpoint::{self, Checkpoint},
     key::Key,
+    pace::Pace,
     redo::Writes,
     row,
     store::Recent,
@@ -46,6 +47,7 @@ pub(crate) struct Behind {
     /// `None` once it has failed: a later round would hide that an earlier one is missing.
     rounds: Option<Sender<Round>>,
     written: Receiver<Result<Writes, Error>>,
+    pace: Pace,
     /// Used again, as it is large.
     writes: Writes,
     thread: Option<JoinHandle<()>>,
@@ -58,12 +60,14 @@ impl Behind {
             return Err(Error::Followed { partition });
         }
         let redo = views.redo(partition);
+        let pace = Pace::over(views.0.behind.0 * 3 / 4);
+        let kept = pace.clone();
         let (rounds, todo) = mpsc::channel::<Round>();
         let (done, written) = mpsc::channel();
         let thread = thread::Builder::new().name(format!("store-{partition}")).spawn(move || {
             lower_priority();
             while let Ok((next, mut writes)) = todo.recv() {
-                let stored = redo.apply(next, &mut writes).map(|()| writes);
+                let stored = redo.apply(next, &mut writes, &kept).map(|()| writes);
                 if done.send(stored).is_err() {
                     break;
                 }
@@ -84,6 +88,7 @@ impl Behind {
             writing: Vec::new(),
             rounds: Some(rounds),
             written,
+            pace,
             writes: Writes::default(),
             thread: Some(thread),
         })
@@ -125,6 +130,10 @@ impl Behind {
     pub(crate) fn pause(&mut self) -> Result<(), Error> {
         let (time, room) = self.views.0.behind;
         self.collect()?;
+        if self.bytes > room / 2 {
+            // There will soon be no room to wait in.
+            self.pace.hurry(true);
+        }
         if self.bytes > room {
             self.wait()?;
         } else if !self.writing.is_empty() || self.begun.elapsed() < time {
@@ -155,6 +164,7 @@ impl Behind {
         mem::swap(&mut self.writing, &mut self.changed);
         self.writing.push(checkpoint::key(self.partition));
         (self.round, self.begun, self.bytes) = (self.round + 1, Instant::now(), 0);
+        self.pace.hurry(false);
         let given = self.rounds.as_ref().is_some_and(|rounds| rounds.send((seen.next(), writes)).is_ok());
         if given { Ok(()) } else { self.fail(Error::Followed { partition: self.partition }) }
     }
@@ -179,6 +189,7 @@ impl Behind {
         if self.writing.is_empty() {
             return Ok(());
         }
+        self.pace.hurry(true);
         match self.written.recv() {
             Ok(written) => self.forget(written),
             Err(_) => self.fail(Error::Panicked),
@@ -204,6 +215,7 @@ impl Behind {
 impl Drop for Behind {
     fn drop(&mut self) {
         let stored = self.rounds.take().is_some() && self.seen.is_none() && self.writing.is_empty();
+        self.pace.hurry(true);
         if let Some(thread) = self.thread.take() {
             // Its panic was told to who waited for it.
             let _ = thread.join();

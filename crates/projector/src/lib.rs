@@ -28,6 +28,7 @@ mod key;
 pub mod ledger;
 mod lines;
 pub mod open;
+mod pace;
 mod policies;
 pub mod projector;
 mod redo;

@@ -8,9 +8,12 @@
 //!
 //! A batch here is all that a partition brings to the store in one go; until it is there, readers find its rows in memory.
 
+use std::time::Instant;
+
 use crate::{
     Error,
     key::Key,
+    pace::Pace,
     row::{self, Row},
 };
 
@@ -125,7 +128,7 @@ impl Redo {
 
     /// Makes the writes of a batch, and leaves none of them. `next` is what follows it, by [`Checkpoint::next`](crate::checkpoint::Checkpoint::next):
     /// no two batches have it in common.
-    pub(crate) fn apply(&self, (index, entries): (u64, u32), batch: &mut Writes) -> Result<(), Error> {
+    pub(crate) fn apply(&self, (index, entries): (u64, u32), batch: &mut Writes, pace: &Pace) -> Result<(), Error> {
         let pieces = batch.0.chunks(PIECE_BYTES);
         let count = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
         for (n, piece) in (0_u32..).zip(pieces) {
@@ -136,7 +139,7 @@ impl Redo {
             value.extend_from_slice(piece);
             self.beside.insert(self.key(n), value)?;
         }
-        self.make(&batch.0)?;
+        self.make(&batch.0, pace)?;
         batch.0.clear();
         Ok(())
     }
@@ -146,12 +149,16 @@ impl Redo {
         [a, b, c, d, e, f]
     }
 
-    fn make(&self, batch: &[u8]) -> Result<(), Error> {
+    fn make(&self, batch: &[u8], pace: &Pace) -> Result<(), Error> {
+        let (begun, mut done) = (Instant::now(), 0);
         for write in writes(batch) {
-            match write.ok_or_else(damaged)? {
-                (key, Some(value)) => self.rows.insert(key, value)?,
-                (key, None) => self.rows.remove(key)?,
+            let (key, value) = write.ok_or_else(damaged)?;
+            match value {
+                Some(value) => self.rows.insert(key, value)?,
+                None => self.rows.remove(key)?,
             };
+            done += key.len() + value.map_or(0, <[u8]>::len);
+            pace.keep(begun, done, batch.len());
         }
         Ok(())
     }
@@ -165,7 +172,7 @@ impl Redo {
             return Ok(());
         }
         tracing::info!(partition = self.partition, "the views' last batch was cut off: making it again");
-        self.make(&batch)
+        self.make(&batch, &Pace::default())
     }
 
     /// The last batch that is beside the rows as a whole.
@@ -260,7 +267,7 @@ mod tests {
         // Given a batch that was applied and one that takes several pieces, the second cut off after any of its writes,
         let (rows, beside) = trees();
         let redo = Redo::new(rows.clone(), beside.clone(), 7);
-        redo.apply((1, 0), &mut batch(3)).expect("applied");
+        redo.apply((1, 0), &mut batch(3), &Pace::default()).expect("applied");
         let before = all(&rows);
         let pieces = beside.len();
         let second = batch(9_000);
@@ -268,8 +275,8 @@ mod tests {
         {
             let (rows, beside) = trees();
             let redo = Redo::new(rows.clone(), beside, 7);
-            redo.apply((1, 0), &mut batch(3)).expect("applied");
-            redo.apply((1, 5), &mut batch(9_000)).expect("applied");
+            redo.apply((1, 0), &mut batch(3), &Pace::default()).expect("applied");
+            redo.apply((1, 5), &mut batch(9_000), &Pace::default()).expect("applied");
             assert!(redo.beside.len() > 2 && pieces == 1, "a batch of several pieces after one of one");
             redo.recover().expect("nothing to do");
             let after = all(&rows);
@@ -304,11 +311,11 @@ mod tests {
     fn reads_go_on_while_a_batch_is_applied() {
         let (rows, beside) = trees();
         let redo = Redo::new(rows.clone(), beside, 0);
-        redo.apply((1, 0), &mut batch(3)).expect("applied");
+        redo.apply((1, 0), &mut batch(3), &Pace::default()).expect("applied");
         let applying = AtomicBool::new(true);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                redo.apply((1, 5), &mut batch(50_000)).expect("applied");
+                redo.apply((1, 5), &mut batch(50_000), &Pace::default()).expect("applied");
                 applying.store(false, Ordering::SeqCst);
             });
             let mut reads = 0;
@@ -325,9 +332,9 @@ mod tests {
     fn pieces_of_two_batches_are_none() {
         let (rows, beside) = trees();
         let redo = Redo::new(rows.clone(), beside.clone(), 0);
-        redo.apply((1, 0), &mut batch(9_000)).expect("applied");
+        redo.apply((1, 0), &mut batch(9_000), &Pace::default()).expect("applied");
         let old = beside.get(redo.key(1)).expect("read").expect("a second piece");
-        redo.apply((1, 5), &mut batch(9_001)).expect("applied");
+        redo.apply((1, 5), &mut batch(9_001), &Pace::default()).expect("applied");
         let before = all(&rows);
         beside.insert(redo.key(1), old).expect("put");
         rows.remove(ledger(LedgerKind::Wallets)).expect("as if it had not come so far");

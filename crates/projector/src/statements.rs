@@ -194,8 +194,8 @@ mod tests {
     };
 
     use super::*;
-    use crate::redo::Redo;
     use crate::transactions::{Direction, TransactionKind};
+    use crate::{pace::Pace, redo::Redo};
 
     const ACCOUNT: AccountId = AccountId([0; 16]);
     const STATEMENT: Statement = Statement::Wallet(ACCOUNT, Asset::USD);
@@ -218,7 +218,7 @@ mod tests {
         let mut batch = Writes::default();
         statements.write(&mut batch).expect("encodes");
         batch.put(wallets::key(ACCOUNT, Asset::USD), wallet).expect("encodes");
-        redo.apply((1, 0), &mut batch).expect("written");
+        redo.apply((1, 0), &mut batch, &Pace::default()).expect("written");
     }
 
     fn all(store: &Store, from: Option<Place>) -> Vec<(Cursor, i64)> {

@@ -1,0 +1,81 @@
+//! Work that is spread over a time. The store writes a round in a third of the time in which the next one gathers, and would keep a
+//! core to itself for that long, whatever its priority: who is answered meanwhile waits twice as long.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Less than this is not waited for.
+const STEP: Duration = Duration::from_millis(1);
+/// After so long a pause it is looked again whether there is a hurry.
+const PAUSE_MAX: Duration = Duration::from_millis(5);
+
+/// How fast work may go on; one that is made by default does not hold it up.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pace {
+    over: Duration,
+    hurry: Arc<AtomicBool>,
+}
+
+impl Pace {
+    /// Spreads each work over this time.
+    pub(crate) fn over(time: Duration) -> Self {
+        Self { over: time, hurry: Arc::default() }
+    }
+
+    /// Says whether somebody waits for the work at hand, which then goes on without pauses.
+    pub(crate) fn hurry(&self, hurry: bool) {
+        self.hurry.store(hurry, Ordering::Relaxed);
+    }
+
+    /// Between two steps of a work that has `begun`, `done` of `all` of it: waits if it is ahead of its time.
+    pub(crate) fn keep(&self, begun: Instant, done: usize, all: usize) {
+        if self.over.is_zero() || self.hurry.load(Ordering::Relaxed) {
+            return;
+        }
+        let due = self.over.mul_f64(done as f64 / all.max(1) as f64);
+        let ahead = due.saturating_sub(begun.elapsed());
+        if ahead >= STEP {
+            thread::sleep(ahead.min(PAUSE_MAX));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEPS: usize = 100;
+
+    fn work(pace: &Pace, mut each: impl FnMut(usize)) -> Duration {
+        let begun = Instant::now();
+        for done in 1..=STEPS {
+            each(done);
+            pace.keep(begun, done, STEPS);
+        }
+        begun.elapsed()
+    }
+
+    #[test]
+    fn work_is_spread_over_its_time() {
+        let over = Duration::from_millis(60);
+        let took = work(&Pace::over(over), |_| {});
+        assert!(took + STEP >= over, "{took:?}");
+    }
+
+    /// With a pace of an hour, which no test would see the end of.
+    #[test]
+    fn it_goes_on_at_once_when_somebody_waits_for_it() {
+        let pace = Pace::over(Duration::from_hours(1));
+        let told = pace.clone();
+        work(&pace, |done| told.hurry(done > 1));
+        pace.hurry(false);
+        work(&pace, |done| told.hurry(done > 1));
+        work(&Pace::default(), |_| {});
+    }
+}
