@@ -60,7 +60,7 @@ impl Behind {
             return Err(Error::Followed { partition });
         }
         let redo = views.redo(partition);
-        let pace = Pace::over(views.0.behind.0 * 3 / 4);
+        let pace = Pace::over(views.0.behind.0 / 2);
         let kept = pace.clone();
         let (rounds, todo) = mpsc::channel::<Round>();
         let (done, written) = mpsc::channel();
@@ -153,6 +153,8 @@ impl Behind {
     fn write(&mut self) -> Result<(), Error> {
         let Some(seen) = self.seen.take() else { return Ok(()) };
         let mut writes = mem::take(&mut self.writes);
+        // Neighbours lie on one page of the store, which then is in the processor's cache.
+        self.changed.sort_unstable();
         for key in &self.changed {
             match self.views.0.store.recent(*key) {
                 Recent::Changed(value) => writes.put_stored(*key, &value),

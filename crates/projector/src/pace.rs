@@ -1,5 +1,5 @@
-//! Work that is spread over a time. The store writes a round in a third of the time in which the next one gathers, and would keep a
-//! core to itself for that long, whatever its priority: who is answered meanwhile waits twice as long.
+//! Work that is spread over a time. The store can write a round in a third of the time in which the next one gathers, but keeps
+//! a core to itself for that long, whatever its priority, and who is to be answered meanwhile waits twice as long.
 
 use std::{
     sync::{
@@ -10,8 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Less than this is not waited for.
-const STEP: Duration = Duration::from_millis(1);
+/// Less than this is not waited for: whoever wakes finds the caches filled by others, so more and shorter pauses cost more.
+const STEP: Duration = Duration::from_millis(2);
 /// After so long a pause it is looked again whether there is a hurry.
 const PAUSE_MAX: Duration = Duration::from_millis(5);
 
