@@ -48,6 +48,10 @@ async fn replies_leave_in_the_order_of_their_entries() {
         }
     }
     drop(told);
+    // that all wait for their replies, as one who asks late may be told before another who waits is woken:
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
     world.disk.let_go();
     // then their replies come by position, without a gap within a record.
     let mut last = order.recv().await.unwrap();
