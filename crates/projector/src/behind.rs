@@ -300,6 +300,19 @@ mod tests {
         assert_eq!(behind.pause_in(), None);
     }
 
+    /// With half an hour for it.
+    #[test]
+    fn a_round_takes_its_time_until_somebody_waits_for_it() {
+        let (views, _dir) = views(LONG, 1 << 20);
+        let mut behind = Behind::start(&views, 0).expect("started");
+        take(&mut behind, 1).and_then(|()| behind.write()).expect("given to the thread");
+        thread::sleep(Duration::from_millis(100));
+        let stored_as_far = || views.0.store.stored().get(checkpoint::key(0)).expect("a read");
+        assert_eq!((stored_as_far(), read(&views, 1)), (None, 1));
+        behind.end().expect("stored at once");
+        assert_eq!(stored(&views, 1), 1);
+    }
+
     #[test]
     fn memory_holds_two_rounds_at_most() {
         let (views, _dir) = views(LONG, 0);

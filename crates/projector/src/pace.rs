@@ -35,12 +35,15 @@ impl Pace {
 
     /// Between two steps of a work that has `begun`, `done` of `all` of it: waits if it is ahead of its time.
     pub(crate) fn keep(&self, begun: Instant, done: usize, all: usize) {
-        if self.over.is_zero() || self.hurry.load(Ordering::Relaxed) {
+        if self.over.is_zero() {
             return;
         }
         let due = self.over.mul_f64(done as f64 / all.max(1) as f64);
-        let ahead = due.saturating_sub(begun.elapsed());
-        if ahead >= STEP {
+        while !self.hurry.load(Ordering::Relaxed) {
+            let ahead = due.saturating_sub(begun.elapsed());
+            if ahead < STEP {
+                break;
+            }
             thread::sleep(ahead.min(PAUSE_MAX));
         }
     }
@@ -52,30 +55,34 @@ mod tests {
 
     const STEPS: usize = 100;
 
-    fn work(pace: &Pace, mut each: impl FnMut(usize)) -> Duration {
+    fn work(pace: &Pace) -> Duration {
         let begun = Instant::now();
         for done in 1..=STEPS {
-            each(done);
             pace.keep(begun, done, STEPS);
         }
         begun.elapsed()
     }
 
     #[test]
-    fn work_is_spread_over_its_time() {
+    fn work_is_spread_over_its_time_in_few_steps_or_many() {
         let over = Duration::from_millis(60);
-        let took = work(&Pace::over(over), |_| {});
+        let pace = Pace::over(over);
+        let took = work(&pace);
         assert!(took + STEP >= over, "{took:?}");
+        let begun = Instant::now();
+        pace.keep(begun, 1, 1);
+        assert!(begun.elapsed() + STEP >= over);
     }
 
     /// With a pace of an hour, which no test would see the end of.
     #[test]
     fn it_goes_on_at_once_when_somebody_waits_for_it() {
         let pace = Pace::over(Duration::from_hours(1));
-        let told = pace.clone();
-        work(&pace, |done| told.hurry(done > 1));
-        pace.hurry(false);
-        work(&pace, |done| told.hurry(done > 1));
-        work(&Pace::default(), |_| {});
+        thread::scope(|scope| {
+            scope.spawn(|| work(&pace));
+            thread::sleep(Duration::from_millis(20));
+            pace.hurry(true);
+        });
+        work(&Pace::default());
     }
 }
