@@ -68,8 +68,6 @@ pub async fn serve_with(
     let router: Router = router.with_state(());
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(settings.head);
-    // Answers are small: copied behind their head they cost less than a list of pieces does in the kernel.
-    http.writev(false);
     let (stopping, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
