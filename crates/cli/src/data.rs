@@ -12,7 +12,8 @@
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+
+use florin_journal::patiently;
 
 use crate::failure::{Exit, Failure};
 
@@ -45,20 +46,6 @@ pub(crate) enum Content {
     Nothing,
     /// A ledger.
     Ledger,
-}
-
-/// Tries for up to two seconds what another process may be about to let go of: one that was just killed takes a moment to
-/// be gone, and a restart right behind it should not fail for that.
-pub(crate) fn patiently<T, E>(mut attempt: impl FnMut() -> Result<T, E>, taken: impl Fn(&E) -> bool) -> Result<T, E> {
-    let begun = Instant::now();
-    loop {
-        match attempt() {
-            Err(refused) if taken(&refused) && begun.elapsed() < Duration::from_secs(2) => {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            ended => return ended,
-        }
-    }
 }
 
 impl Data {

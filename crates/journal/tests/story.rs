@@ -5,6 +5,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use florin_journal::embedded::{Disk, Embedded, Options, Os};
 use florin_journal::genesis::genesis;
@@ -167,6 +169,18 @@ fn a_directory_has_one_owner_and_one_beginning() {
     Embedded::open(dir.path(), key()).expect("unlocked again");
     let nowhere = Embedded::open(&dir.path().join("nowhere"), key()).err();
     assert!(matches!(nowhere, Some(Error::Missing { .. })), "{nowhere:?}");
+}
+
+#[test]
+fn an_owner_that_is_about_to_be_gone_is_waited_for() {
+    let dir = ledger();
+    let owner = Embedded::open(dir.path(), key()).expect("a ledger");
+    let going = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(200));
+        drop(owner);
+    });
+    Embedded::open(dir.path(), key()).expect("its own at last");
+    going.join().expect("no panic");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use florin_journal::{Hash, PartitionId, Provider};
+use florin_journal::{Hash, PartitionId, Provider, patiently};
 
 use crate::{
     Error, Views,
@@ -98,6 +98,7 @@ impl Views {
                     other => why = other,
                 },
                 Ok((Err(other), _)) => why = Some(other),
+                Err(locked @ Error::Locked { .. }) => return Err(locked),
                 Err(error) => {
                     tracing::warn!(%error, "the views cannot be read");
                     why = Some(Rebuild::Damaged);
@@ -158,7 +159,7 @@ impl Place {
         fs::create_dir_all(dir).map_err(io("creating", dir))?;
         let path = dir.join("lock");
         let lock = fs::File::create(&path).map_err(io("creating", &path))?;
-        match lock.try_lock() {
+        match patiently(|| lock.try_lock(), |refused| matches!(refused, fs::TryLockError::WouldBlock)) {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(Error::Locked { path }),
             Err(fs::TryLockError::Error(source)) => return Err(io("locking", &path)(source)),
@@ -178,6 +179,12 @@ impl Place {
         gone(fs::remove_dir_all(&self.store), &self.store)?;
         gone(fs::remove_file(&self.marker), &self.marker)
     }
+}
+
+/// Whether somebody else has the store, which says so in no other way. Whoever has the views' own lock should be alone; a process that
+/// was killed lets go of one after the other.
+fn taken(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.to_string().starts_with("could not acquire lock"))
 }
 
 /// What views that are good remember beside their rows.
@@ -203,11 +210,12 @@ pub(crate) fn alone(dir: &Path, options: Options) -> Views {
 
 impl Opened {
     fn open(place: &Place, options: Options) -> Result<Self, Error> {
-        let db = sled::Config::new()
-            .path(&place.store)
-            .cache_capacity(options.cache_bytes)
-            .mode(sled::Mode::HighThroughput)
-            .open()?;
+        let config =
+            sled::Config::new().path(&place.store).cache_capacity(options.cache_bytes).mode(sled::Mode::HighThroughput);
+        let db = patiently(|| config.open(), taken).map_err(|error| match error {
+            error if taken(&error) => Error::Locked { path: place.store.clone() },
+            error => error.into(),
+        })?;
         let (tree, batches) = (db.open_tree("views")?, db.open_tree("batches")?);
         Ok(Self { db, tree, batches })
     }

@@ -7,12 +7,11 @@ use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 
-use florin_journal::embedded::Embedded;
+use florin_journal::{embedded::Embedded, patiently};
 use florin_projector::{Options, Projector, Views};
 
 use super::finding::{Finding, Sink};
 use super::source::Source;
-use crate::data::patiently;
 use crate::progress::Meter;
 use crate::serve;
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use axum::Router;
 use florin_gateway::http::serve as http_serve;
+use florin_journal::patiently;
 
 use super::connections;
 use super::running::{Running, Tasks};
 use crate::config::Config;
-use crate::data::patiently;
 use crate::failure::{Exit, Failure};
 
 /// Takes an address.

@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ed25519_dalek::SigningKey;
 
 use crate::genesis::genesis;
-use crate::{Error, Hash, Head, Ledger, LedgerId, PartitionId, Provider, Record, SignedHead};
+use crate::{Error, Hash, Head, Ledger, LedgerId, PartitionId, Provider, Record, SignedHead, patiently};
 pub use disk::{Disk, Os};
 use heads::Heads;
 use partition::Partition;
@@ -179,7 +179,7 @@ fn lock(dir: &Path, create: bool) -> Result<File, Error> {
         }
         Err(error) => return Err(Error::io("opening the lock", error)),
     };
-    match file.try_lock() {
+    match patiently(|| file.try_lock(), |refused| matches!(refused, TryLockError::WouldBlock)) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::Locked { path }),
         Err(TryLockError::Error(error)) => Err(Error::io("locking the ledger", error)),

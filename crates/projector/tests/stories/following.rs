@@ -16,7 +16,7 @@ use florin_engine::{
     money::{Minor, Sealed},
     terms::{Cause, Change, Status},
 };
-use florin_journal::{PartitionId, Provider, embedded::Embedded};
+use florin_journal::{PartitionId, Provider, embedded::Embedded, patiently};
 use florin_projector::{Error, Options, Projector, Rebuild, Views};
 use tokio::sync::oneshot;
 
@@ -351,9 +351,43 @@ fn child_that_crashes() {
     std::process::abort();
 }
 
+#[tokio::test]
+async fn a_store_that_is_about_to_be_let_go_of_is_no_damage() {
+    let (world, users) = busy().await;
+    let views = world.views().await;
+    let before = answers(&views, &users);
+    drop(views);
+    // Who holds it is a process that was killed: it let go of the views' lock a moment before the store's.
+    let held = fs::File::open(world.views_dir().join("rows/db")).expect("the store");
+    held.lock().expect("nobody has it");
+    let going = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        drop(held);
+    });
+    let (views, rebuilt) = world.open().await.expect("views");
+    assert_eq!((rebuilt, answers(&views, &users)), (None, before));
+    going.join().expect("no panic");
+}
+
+#[tokio::test]
+async fn a_store_that_somebody_else_has_is_left_alone() {
+    let (world, users) = busy().await;
+    let views = world.views().await;
+    let before = answers(&views, &users);
+    drop(views);
+    let held = fs::File::open(world.views_dir().join("rows/db")).expect("the store");
+    held.lock().expect("nobody has it");
+    assert!(matches!(world.open().await, Err(Error::Locked { path }) if path.ends_with("rows")));
+    drop(held);
+    let (views, rebuilt) = world.open().await.expect("views");
+    assert_eq!((rebuilt, answers(&views, &users)), (None, before));
+}
+
 /// Changes stored rows while nobody has the views open.
 fn with_rows(world: &World, change: impl FnOnce(&sled::Tree)) {
-    let db = sled::open(world.views_dir().join("rows")).expect("the store");
+    // A child that another story starts just now has the store's lock for as long as it is half a copy of this process.
+    let open = || sled::open(world.views_dir().join("rows"));
+    let db = patiently(open, |error| matches!(error, sled::Error::Io(_))).expect("the store");
     change(&db.open_tree("views").expect("the tree"));
     db.flush().expect("on disk");
 }
