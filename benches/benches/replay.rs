@@ -15,7 +15,10 @@ use florin_engine::{
     state::State,
 };
 use florin_journal::{Hash, Kind, PartitionId, Provider, Reader, Record, verify_record};
-use florin_processor::{fold::fold, snapshot};
+use florin_processor::{
+    fold::{Decoded, fold},
+    snapshot,
+};
 use tokio::runtime::Runtime;
 
 const USERS: u32 = 10_000;
@@ -72,7 +75,7 @@ fn replay(criterion: &mut Criterion) {
                 .count()
         });
     });
-    let mut apply = |name, apply: fn(&mut State, &Record)| {
+    let mut apply = |name, apply: &mut dyn FnMut(&mut State, &Record)| {
         group.bench_function(name, |bencher| {
             bencher.iter_batched(
                 || state.clone(),
@@ -86,10 +89,13 @@ fn replay(criterion: &mut Criterion) {
             );
         });
     };
-    apply("fold an entry", |state, record| {
-        fold(state, record).expect("a sound record");
+    // As a restart does, but on one thread.
+    let mut decoded = Decoded::default();
+    apply("fold an entry", &mut |state, record| {
+        decoded.read(record).expect("a sound record");
+        decoded.fold(state);
     });
-    apply("verify, decide again and compare an entry", redecide);
+    apply("verify, decide again and compare an entry", &mut redecide);
     group.finish();
 
     let header = snapshot::Header {

@@ -79,25 +79,45 @@ pub enum Outcome {
     Rejected(Reject),
 }
 
+/// How the command of an entry is read: as a whole, or not at all.
+pub trait ReadCommand: Sized {
+    /// An empty place for one.
+    const BLANK: Self;
+
+    /// Reads a body, or refuses a code or version that is not known here.
+    fn read(code: u16, version: u8, body: &[u8]) -> Result<Self, Error>;
+}
+
+impl ReadCommand for Command {
+    const BLANK: Self = Self::Checkpoint(Checkpoint { index: 0, state_hash: [0; 32], schema: 0 });
+
+    fn read(code: u16, version: u8, body: &[u8]) -> Result<Self, Error> {
+        Self::from_body(code, version, body)
+    }
+}
+
+/// A command that is known here and was not read: what folds an entry needs its events alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unread;
+
+impl ReadCommand for Unread {
+    const BLANK: Self = Self;
+
+    fn read(code: u16, version: u8, _: &[u8]) -> Result<Self, Error> {
+        if Command::knows(code, version) { Ok(Self) } else { Err(Error::UnknownCommand { code, version }) }
+    }
+}
+
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct Entry<C = Command> {
     /// The command.
-    pub admitted: Admitted,
+    pub admitted: Admitted<C>,
     /// What came of it.
     pub outcome: Outcome,
 }
 
 impl Entry {
-    /// An empty place for [`read`](Self::read).
-    pub const fn blank() -> Self {
-        let command = Command::Checkpoint(Checkpoint { index: 0, state_hash: [0; 32], schema: 0 });
-        let (account, class, key, digest) = (AccountId::NIL, Class::System, Key([0; 16]), Digest([0; 16]));
-        let envelope = Envelope { account, class, actor: 0, key, digest, dated_ms: 0, command };
-        let admitted = Admitted { time_ms: 0, policy: 0, envelope };
-        Self { admitted, outcome: Outcome::Accepted(Vec::new()) }
-    }
-
     /// Reads an entry; refuses anything that is not exactly one.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let mut entry = Self::blank();
@@ -105,7 +125,25 @@ impl Entry {
         Ok(entry)
     }
 
-    /// Reads an entry as [`decode`](Self::decode) does, in the place of this one, whose memory it uses again. After an error
+    /// Writes the entry; see [`encode`].
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match &self.outcome {
+            Outcome::Accepted(events) => encode(&self.admitted, Ok(events), out),
+            Outcome::Rejected(reject) => encode(&self.admitted, Err(reject), out),
+        }
+    }
+}
+
+impl<C: ReadCommand> Entry<C> {
+    /// An empty place for [`read`](Self::read).
+    pub const fn blank() -> Self {
+        let (account, class, key, digest) = (AccountId::NIL, Class::System, Key([0; 16]), Digest([0; 16]));
+        let envelope = Envelope { account, class, actor: 0, key, digest, dated_ms: 0, command: C::BLANK };
+        let admitted = Admitted { time_ms: 0, policy: 0, envelope };
+        Self { admitted, outcome: Outcome::Accepted(Vec::new()) }
+    }
+
+    /// Reads an entry as [`decode`](Entry::decode) does, in the place of this one, whose memory it uses again. After an error
     /// nothing of this one is of use.
     pub fn read(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let mut input = Input(bytes);
@@ -125,17 +163,9 @@ impl Entry {
         envelope.digest = Digest(input.array()?);
         envelope.dated_ms = u64::from_le_bytes(input.array()?);
         let (code, version, body) = input.coded()?;
-        envelope.command = Command::from_body(code, version, body)?;
+        envelope.command = C::read(code, version, body)?;
         input.outcome(&mut self.outcome)?;
         if input.0.is_empty() { Ok(()) } else { Err(Error::Left(input.0.len())) }
-    }
-
-    /// Writes the entry; see [`encode`].
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        match &self.outcome {
-            Outcome::Accepted(events) => encode(&self.admitted, Ok(events), out),
-            Outcome::Rejected(reject) => encode(&self.admitted, Err(reject), out),
-        }
     }
 }
 

@@ -63,6 +63,11 @@ macro_rules! registry {
                 match self { $(Self::$name(_) => $code,)* }
             }
 
+            /// Whether a stored code and version are known here.
+            pub const fn knows(code: u16, version: u8) -> bool {
+                version == 1 && matches!(code, $($code)|*)
+            }
+
             /// The name, for people.
             pub const fn name(&self) -> &'static str {
                 match self { $(Self::$name(_) => stringify!($name),)* }

@@ -16,8 +16,8 @@ use crate::{
     state::{Account, Adopted, CardAt, Phase, State},
 };
 
-/// Folds an entry: its events or its reject, the remembered outcome, and the clock.
-pub fn evolve(state: &mut State, position: Position, admitted: &Admitted, outcome: Result<&[Event], &Reject>) {
+/// Folds an entry: its events or its reject, the remembered outcome, and the clock. What was asked for does not matter any more.
+pub fn evolve<C>(state: &mut State, position: Position, admitted: &Admitted<C>, outcome: Result<&[Event], &Reject>) {
     let envelope = &admitted.envelope;
     state.clock_ms = state.clock_ms.max(admitted.time_ms);
     state.forget();

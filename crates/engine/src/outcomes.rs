@@ -130,6 +130,28 @@ fn row_of(chunks: &VecDeque<Vec<Row>>, base: u32, sequence: u32) -> Row {
     chunks[at / CHUNK][at % CHUNK]
 }
 
+/// The same index, twice as large, or as large as it is where most of its places are taken by what was forgotten. Left to itself it
+/// would ask for every one's hash when it moves that one, and wait for each; here the rows of many are on their way at once.
+fn with_room(index: &HashTable<u32>, hash_of: impl Fn(&u32) -> u64) -> HashTable<u32> {
+    let full = index.num_buckets() / 8 * 7;
+    let mut roomy = HashTable::with_capacity(if index.len() < full / 2 { full } else { full + 1 }.max(index.len() + 1));
+    let mut rest = index.iter();
+    loop {
+        let mut near = [(0, 0); 64];
+        let mut count = 0;
+        for (place, sequence) in near.iter_mut().zip(rest.by_ref()) {
+            *place = (hash_of(sequence), *sequence);
+            count += 1;
+        }
+        for (hash, sequence) in &near[..count] {
+            roomy.insert_unique(*hash, *sequence, &hash_of);
+        }
+        if count < near.len() {
+            return roomy;
+        }
+    }
+}
+
 impl Remembered {
     /// How many keys are remembered.
     pub(crate) fn len(&self) -> usize {
@@ -219,12 +241,11 @@ impl Remembered {
         let hash = row.hash();
         let (chunks, base) = (&self.chunks, self.base);
         let index = &mut self.index[shard(hash)];
+        let hash_of = |other: &u32| row_of(chunks, base, *other).hash();
         if index.len() == index.capacity() {
-            // It grows, for which it asks for every one's hash, one after the other. Looked at before, the rows are there.
-            let seen = index.iter().fold(0, |seen, other| seen ^ row_of(chunks, base, *other).slot);
-            core::hint::black_box(seen);
+            *index = with_room(index, hash_of);
         }
-        index.insert_unique(hash, sequence, |other| row_of(chunks, base, *other).hash());
+        index.insert_unique(hash, sequence, hash_of);
     }
 
     /// Forgets the oldest key if it is past its time at `now_ms`; says whose it was, and whether a
@@ -278,6 +299,35 @@ mod tests {
         }
         assert!((20..=22).contains(&parts[0]) && (42..=43).contains(&parts[255]), "{} to {}", parts[0], parts[255]);
         assert!(SHARD_OF.is_sorted() && parts.windows(2).all(|pair| pair[0] <= pair[1] + 1));
+    }
+
+    /// As in a ledger of many months: as many keys are forgotten as come.
+    #[test]
+    fn what_is_forgotten_leaves_its_place_to_what_comes() {
+        const KEPT: u64 = 10_000;
+        let mut remembered = Remembered::default();
+        let key = |n: u64| {
+            let mut bytes = [0; 16];
+            let hash = (n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            bytes[..8].copy_from_slice(&(hash ^ (hash >> 31)).to_le_bytes());
+            Key(bytes)
+        };
+        let mut room = 0;
+        for n in 0..40 * KEPT {
+            remembered.remember(7, true, key(n), Digest::default(), n * MEMORY_MS / KEPT, Position(n));
+            while remembered.forget_one(n * MEMORY_MS / KEPT).is_some() {}
+            if n == 4 * KEPT {
+                room = remembered.index.iter().map(HashTable::capacity).sum();
+            }
+        }
+        let now_ms = 40 * MEMORY_MS - 1;
+        for n in (39 * KEPT..40 * KEPT).step_by(7) {
+            assert_eq!(remembered.recall(7, key(n), Digest::default(), now_ms), Recall::Same(Position(n)));
+            assert_eq!(remembered.recall(7, key(n - 2 * KEPT), Digest::default(), now_ms), Recall::New);
+        }
+        assert_eq!(remembered.index.iter().map(HashTable::len).sum::<usize>(), remembered.len());
+        let most = remembered.index.iter().map(HashTable::capacity).sum::<usize>();
+        assert!(most <= 2 * room, "{most} places for {} keys, {room} before", remembered.len());
     }
 
     /// From any number of rows to its double every shard doubles once: a few of them at any moment.

@@ -154,7 +154,7 @@ impl State {
     /// Looks at what deciding these commands will look at, and changes nothing. What is not in the processor's cache is then
     /// waited for together; one command after the other would wait for each. In stages, as where to look next is known only
     /// once something has come: of each stage the look-ups do not depend on each other, and there are many under way at once.
-    pub fn touch<'a>(&self, ahead: impl IntoIterator<Item = &'a Envelope>) {
+    pub fn touch<'a, C: 'a>(&self, ahead: impl IntoIterator<Item = &'a Envelope<C>>) {
         let mut ahead = ahead.into_iter();
         let mut near = [(AccountId::NIL, Key::default(), 0); TOUCHED];
         let mut seen = 0;

@@ -1,7 +1,7 @@
 //! Folding the journal into a state: the one way from records to state, for recovery, snapshots and audits.
 
 use florin_engine::{
-    codec::{self, Entry, Outcome},
+    codec::{self, Entry, Outcome, Unread},
     evolve::evolve,
     ids::Position,
     state::State,
@@ -36,16 +36,16 @@ pub fn fold(state: &mut State, record: &Record) -> Result<u64, Error> {
 
 /// What a record has to be folded; its memory is used again for the next one.
 #[derive(Default)]
-pub(crate) struct Decoded {
+pub struct Decoded {
     index: u64,
     count: usize,
     /// The first `count` are the record's.
-    entries: Vec<Entry>,
+    entries: Vec<Entry<Unread>>,
 }
 
 impl Decoded {
     /// Decodes a record; returns how many entries there are to fold.
-    pub(crate) fn read(&mut self, record: &Record) -> Result<u64, Error> {
+    pub fn read(&mut self, record: &Record) -> Result<u64, Error> {
         self.index = record.index();
         self.count = if record.kind() == Kind::Entries { record.len() } else { 0 };
         if self.entries.len() < self.count {
@@ -59,7 +59,7 @@ impl Decoded {
     }
 
     /// Folds them.
-    pub(crate) fn fold(&self, state: &mut State) {
+    pub fn fold(&self, state: &mut State) {
         let mut positions = (0..).map(|n| Position::new(self.index, n));
         for chunk in self.entries[..self.count].chunks(CHUNK) {
             state.touch(chunk.iter().map(|entry| &entry.admitted.envelope));

@@ -37,7 +37,7 @@ crate::codes! { Class: 1 User, 2 Ops, 3 Network, 4 Settlement, 5 Clock, 6 System
 
 /// A command as sent: everything but its time and the policy it falls under.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Envelope {
+pub struct Envelope<C = Command> {
     /// Whose account. The partition's own ([`AccountId::of_partition`]) for policies and checkpoints; nil for a network
     /// command by card, which the processor resolves through the partition's index.
     pub account: AccountId,
@@ -52,18 +52,18 @@ pub struct Envelope {
     /// The message's own date, ms since 1970; 0: none. Network and settlement messages must carry one.
     pub dated_ms: u64,
     /// What is asked.
-    pub command: Command,
+    pub command: C,
 }
 
 /// A command as admitted and recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Admitted {
+pub struct Admitted<C = Command> {
     /// Ledger time, ms since 1970; never before the entry before it.
     pub time_ms: u64,
     /// The policy version in force then; 0: none.
     pub policy: u32,
     /// The command as sent.
-    pub envelope: Envelope,
+    pub envelope: Envelope<C>,
 }
 
 crate::registry! {
