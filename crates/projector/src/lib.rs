@@ -3,7 +3,7 @@
 //! Shape: [`Views`] reads; [`Projector`](projector::Projector) follows every partition of a journal and folds its events into rows. One
 //! tree holds all rows under prefixed big-endian keys, one file per view: its key, its row, their round trip.
 //!
-//! Bounds: a batch has a few hundred rows; what batches changed in the last second is in memory (`store.rs`) and comes to the store
+//! Bounds: a batch has a few thousand rows; what batches changed in the last second is in memory (`store.rs`) and comes to the store
 //! with the checkpoint it is of (`behind.rs`), as a whole (`redo.rs`), so a crash never leaves the views ahead of or behind their
 //! position. How many rows that are, and the store's cache, are bounded by [`Options`](open::Options).
 //!

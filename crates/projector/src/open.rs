@@ -26,9 +26,9 @@ use crate::{
 pub struct Options {
     /// Most bytes of the store's cache [64 MiB].
     pub cache_bytes: u64,
-    /// Rows at which a batch is written [512]; the rows of one entry always go together. All of them are in memory.
+    /// Rows at which a batch is written [4096]; the rows of one entry always go together. All of them are in memory.
     pub batch_rows_max: usize,
-    /// How far apart records are applied while nobody waits for them and they come one after the other [20 ms].
+    /// How far apart records are applied while nobody waits for them and they come one after the other [60 ms].
     pub gather: Duration,
     /// How long changed rows are kept in memory, for the next changes of the same, before they are brought to the store [1 s].
     pub behind: Duration,
@@ -42,8 +42,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             cache_bytes: 64 << 20,
-            batch_rows_max: 512,
-            gather: Duration::from_millis(20),
+            batch_rows_max: 4096,
+            gather: Duration::from_millis(60),
             behind: Duration::from_secs(1),
             behind_bytes: 32 << 20,
             due: true,

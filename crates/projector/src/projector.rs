@@ -1,7 +1,7 @@
 //! The follower: reads every partition of a journal and applies it to the views, one task a partition.
 //!
 //! Records are applied on a thread of each partition's own, and stored by another. A record that comes alone is applied at once. While they come one after
-//! the other, those of some milliseconds are applied together, in batches of a few hundred rows: what they change in common is then
+//! the other, those of some milliseconds are applied together, in batches of a few thousand rows: what they change in common is then
 //! written once. A reader who waits for its own write ends that time, so nobody waits for longer than it takes to write.
 
 use std::{

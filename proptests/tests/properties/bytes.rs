@@ -1,6 +1,13 @@
 //! Bytes that nobody wrote: decoding never panics, and neither does folding whatever decodes.
 
-use florin_engine::{codec::Entry, command::Class, evolve::evolve, ids::Position, snapshot, state::State};
+use florin_engine::{
+    codec::{Entry, Unread},
+    command::Class,
+    evolve::evolve,
+    ids::Position,
+    snapshot,
+    state::State,
+};
 use proptest::prelude::*;
 
 use crate::{
@@ -74,12 +81,14 @@ proptest! {
     ) {
         let world = history(&steps);
         let entries: Vec<Entry> = world.entries.iter().map(|bytes| Entry::decode(bytes).unwrap()).collect();
-        let (mut state, mut place) = (State::new(0, 1), Entry::blank());
+        let (mut state, mut place, mut unread) = (State::new(0, 1), Entry::blank(), Entry::<Unread>::blank());
         for (n, (entry, other, swap)) in order.iter().enumerate() {
             let bytes: &Vec<u8> = entry.get(&world.entries);
             prop_assert_eq!(place.read(bytes), Ok(()));
             let mut entry = entry.get(&entries).clone();
             prop_assert_eq!(&place, &entry, "it reads alike wherever it is read");
+            prop_assert_eq!(unread.read(bytes), Ok(()));
+            prop_assert_eq!(&unread.outcome, &entry.outcome, "and with its command left out");
             if *swap {
                 entry.admitted.envelope.account = other.get(&entries).admitted.envelope.account;
                 entry.admitted.envelope.class = Class::User;

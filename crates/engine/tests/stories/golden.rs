@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use florin_engine::{
-    codec::{Entry, Error, Outcome, encode},
+    codec::{Entry, Error, Outcome, Unread, encode},
     command::{Admitted, Class, Envelope, TopUp},
     event::{Event, ToppedUp},
     evolve::evolve,
@@ -123,6 +123,7 @@ fn a_history_with_every_kind_of_event_keeps_its_bytes() {
 #[test]
 fn the_stored_history_reads_and_leads_to_the_same_state() {
     let mut state = State::new(0, 1);
+    let (mut without_commands, mut unread) = (State::new(0, 1), Entry::<Unread>::blank());
     let mut rest = TOUR;
     let mut index = 0;
     while let Some((length, after)) = rest.split_first_chunk::<4>() {
@@ -130,12 +131,15 @@ fn the_stored_history_reads_and_leads_to_the_same_state() {
         let entry = Entry::decode(bytes).unwrap();
         index += 1;
         evolve(&mut state, Position::new(index, 0), &entry.admitted, stored(&entry.outcome));
+        unread.read(bytes).unwrap();
+        evolve(&mut without_commands, Position::new(index, 0), &unread.admitted, stored(&unread.outcome));
         let mut again = vec![];
         entry.encode(&mut again);
         assert_eq!(again, bytes, "entry {index} is written as it was read");
         rest = after;
     }
     assert_eq!(hex(&snapshot::hash(&state)), TOUR_STATE.trim());
+    assert_eq!(hex(&snapshot::hash(&without_commands)), TOUR_STATE.trim(), "events alone lead there");
 }
 
 #[test]
@@ -150,7 +154,10 @@ fn what_is_no_entry_is_refused_by_its_reason() {
     let with = |at: usize, byte: u8| {
         let mut spoiled = bytes.clone();
         spoiled[at] = byte;
-        Entry::decode(&spoiled)
+        let refused = Entry::decode(&spoiled);
+        let without_command = Entry::<Unread>::blank().read(&spoiled);
+        assert_eq!(without_command.err(), refused.clone().err(), "whoever does not read its command refuses it alike");
+        refused
     };
     assert_eq!(with(0, 2), Err(Error::Version(2)));
     assert_eq!(with(1, 9), Err(Error::Class(9)));
