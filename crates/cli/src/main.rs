@@ -28,7 +28,15 @@ use args::{Cli, Command, Config, Ledger, Views};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Whoever touches a page of 2 MiB first clears all of it, which holds a batch or a payment up for some milliseconds; those of 4 KiB
+/// are cleared one by one, and a fifth less of memory is in use. Best effort: both work.
+fn keep_pages_small() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
 fn main() -> ExitCode {
+    keep_pages_small();
     let done = match Cli::parse().command {
         Command::Audit(audit) => return audit::run(&audit),
         Command::Serve(serve) => serve::run(&serve),

@@ -8,6 +8,7 @@
 //! journal names it with its schema, and every audit that knows the schema checks it.
 
 use alloc::{sync::Arc, vec::Vec};
+use core::convert::Infallible;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -24,6 +25,9 @@ pub const SCHEMA: u32 = 1;
 
 /// Fewest bytes that a remembered row takes here: four of the digest, seven numbers.
 const ROW_BYTES_MIN: usize = 11;
+
+/// At which size a piece of the state's bytes is given.
+const PIECE_BYTES: usize = 128 << 10;
 
 /// Why bytes are no snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -49,7 +53,15 @@ struct Head {
 
 /// Appends the state's bytes.
 pub fn write(state: &State, out: &mut Vec<u8>) {
-    out.extend_from_slice(&SCHEMA.to_le_bytes());
+    let Ok(()) = pieces(state, |piece| {
+        out.extend_from_slice(piece);
+        Ok::<_, Infallible>(())
+    });
+}
+
+/// Gives the state's bytes piece by piece, up to the first error: a state may take more memory than there is for its bytes, too.
+pub fn pieces<E>(state: &State, mut give: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    let mut out = SCHEMA.to_le_bytes().to_vec();
     let policies = state.policies.iter();
     let head = Head {
         partition: state.partition,
@@ -62,9 +74,19 @@ pub fn write(state: &State, out: &mut Vec<u8>) {
         accounts: state.accounts.len() as u64,
         rows: state.remembered.len() as u64,
     };
-    append(&head, out);
-    state.accounts.iter().for_each(|account| append(account, out));
-    state.remembered.rows().for_each(|row| append(row, out));
+    append(&head, &mut out);
+    let mut add = |append: &dyn Fn(&mut Vec<u8>)| {
+        append(&mut out);
+        if out.len() < PIECE_BYTES {
+            return Ok(());
+        }
+        let given = give(&out);
+        out.clear();
+        given
+    };
+    state.accounts.iter().try_for_each(|account| add(&|out| append(account, out)))?;
+    state.remembered.rows().try_for_each(|row| add(&|out| append(row, out)))?;
+    give(&out)
 }
 
 /// Reads a state back.
@@ -109,8 +131,44 @@ pub fn read(bytes: &[u8]) -> Result<State, Error> {
 /// The state's hash.
 pub fn hash(state: &State) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("florin 2026 state");
-    let mut bytes = Vec::new();
-    write(state, &mut bytes);
-    hasher.update(&bytes);
+    let Ok(()) = pieces(state, |piece| {
+        hasher.update(piece);
+        Ok::<_, Infallible>(())
+    });
     *hasher.finalize().as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Digest, Key, Position};
+
+    #[test]
+    fn the_pieces_are_the_whole_and_none_is_large() {
+        let mut state = State::new(3, 8);
+        for n in 0..30_000_u32 {
+            let mut key = Key([0; 16]);
+            key.0[..4].copy_from_slice(&n.to_le_bytes());
+            state.remembered.remember(u32::MAX, false, key, Digest::default(), n.into(), Position(n.into()));
+        }
+        let (mut whole, mut joined, mut count) = (Vec::new(), Vec::new(), 0);
+        write(&state, &mut whole);
+        let given = pieces(&state, |piece| {
+            assert!(piece.len() < PIECE_BYTES + 1_000);
+            joined.extend_from_slice(piece);
+            count += 1;
+            if count < 100 { Ok(()) } else { Err("too many") }
+        });
+        assert_eq!((given, joined == whole), (Ok(()), true));
+        assert!(count > 2, "{count} pieces of {} bytes", whole.len());
+        let again = read(&whole).expect("a state");
+        assert!(again.remembered.rows().eq(state.remembered.rows()));
+        assert_eq!(hash(&again), hash(&state));
+        let mut given = 0;
+        let refused = pieces(&state, |_| {
+            given += 1;
+            Err("full")
+        });
+        assert_eq!((refused, given), (Err("full"), 1), "the first error is the end");
+    }
 }

@@ -9,6 +9,7 @@
 //! its place, synced and renamed, so that it is whole or not there; the two newest of a partition are kept. A snapshot is
 //! only ever a shortcut: one that is damaged, of another ledger or schema, or of another history is thrown away.
 
+use std::convert::Infallible;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -75,22 +76,40 @@ pub enum Error {
 /// The bytes of a snapshot.
 pub fn encode(header: &Header, state: &State) -> Vec<u8> {
     let mut out = Vec::new();
-    out.extend_from_slice(&MAGIC);
-    out.extend_from_slice(&FORMAT.to_le_bytes());
-    out.extend_from_slice(&header.partition.0.to_le_bytes());
-    out.extend_from_slice(&engine::SCHEMA.to_le_bytes());
-    out.extend_from_slice(&header.rules.to_le_bytes());
-    out.extend_from_slice(&header.ledger.0);
-    out.extend_from_slice(&header.index.to_le_bytes());
-    out.extend_from_slice(&header.record.0);
-    out.extend_from_slice(&header.state_hash);
-    out.extend_from_slice(&[0; 8]);
-    engine::write(state, &mut out);
-    let length = (out.len() - HEADER_BYTES) as u64;
-    out[HEADER_BYTES - 8..HEADER_BYTES].copy_from_slice(&length.to_le_bytes());
-    let own = own_hash(&out);
-    out.extend_from_slice(&own);
+    let Ok(()) = pieces(header, state, |piece| {
+        out.extend_from_slice(piece);
+        Ok::<_, Infallible>(())
+    });
     out
+}
+
+/// Gives them piece by piece, up to the first error.
+fn pieces<E>(header: &Header, state: &State, mut give: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    // Written twice, as their length comes first; kept, they would take as much memory as the state.
+    let mut length = 0;
+    engine::pieces(state, |piece| {
+        length += piece.len() as u64;
+        Ok(())
+    })?;
+    let mut head = Vec::with_capacity(HEADER_BYTES);
+    head.extend_from_slice(&MAGIC);
+    head.extend_from_slice(&FORMAT.to_le_bytes());
+    head.extend_from_slice(&header.partition.0.to_le_bytes());
+    head.extend_from_slice(&engine::SCHEMA.to_le_bytes());
+    head.extend_from_slice(&header.rules.to_le_bytes());
+    head.extend_from_slice(&header.ledger.0);
+    head.extend_from_slice(&header.index.to_le_bytes());
+    head.extend_from_slice(&header.record.0);
+    head.extend_from_slice(&header.state_hash);
+    head.extend_from_slice(&length.to_le_bytes());
+    let mut own = blake3::Hasher::new_derive_key(CONTEXT);
+    let mut hashed = |piece: &[u8]| {
+        own.update(piece);
+        give(piece)
+    };
+    hashed(&head)?;
+    engine::pieces(state, &mut hashed)?;
+    give(own.finalize().as_bytes())
 }
 
 /// Reads a snapshot, if it is whole and of this ledger and partition.
@@ -158,17 +177,26 @@ pub(crate) fn index_of(path: &Path) -> Option<u64> {
 
 /// Writes a snapshot durably, and drops all but the newest two of its partition.
 pub fn save(dir: &Path, header: &Header, state: &State) -> Result<PathBuf, Error> {
-    place(dir, header.partition, header.index, &encode(header, state))
+    write(dir, header.partition, header.index, |file| pieces(header, state, |piece| file.write_all(piece)))
 }
 
 /// Writes the bytes of a snapshot as [`save`] does.
 pub(crate) fn place(dir: &Path, partition: PartitionId, index: u64, bytes: &[u8]) -> Result<PathBuf, Error> {
+    write(dir, partition, index, |file| file.write_all(bytes))
+}
+
+fn write(
+    dir: &Path,
+    partition: PartitionId,
+    index: u64,
+    content: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<PathBuf, Error> {
     let io = |doing| move |source| Error::Io { doing, source };
     fs::create_dir_all(dir).map_err(io("making the snapshots' directory"))?;
     let path = dir.join(format!("{}{index:016}.snapshot", prefix(partition)));
     let beside = path.with_extension("part");
     let mut file = File::create(&beside).map_err(io("making a snapshot"))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io("writing a snapshot"))?;
+    content(&mut file).and_then(|()| file.sync_all()).map_err(io("writing a snapshot"))?;
     drop(file);
     fs::rename(&beside, &path).map_err(io("placing a snapshot"))?;
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(io("syncing the snapshots' directory"))?;
@@ -256,6 +284,7 @@ mod tests {
             save(dir.path(), &Header { index, ..header() }, &state).unwrap();
         }
         let kept = list(dir.path(), PartitionId(3)).unwrap();
+        assert_eq!(fs::read(&kept[0]).unwrap(), encode(&Header { index: 100, ..header() }, &state));
         let kept = kept.iter().map(|path| load(path, LedgerId([0xAA; 16]), PartitionId(3)).unwrap().0.index);
         assert_eq!(kept.collect::<Vec<_>>(), [100, 20]);
     }

@@ -148,3 +148,11 @@ async fn ready_means_that_the_demo_is_there() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+/// A large one would be cleared as a whole by whoever touches it first.
+#[test]
+fn its_memory_is_in_small_pages() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data"));
+    assert!(server.status().lines().any(|line| line == "THP_enabled:\t0"), "{}", server.status());
+}

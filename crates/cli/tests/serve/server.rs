@@ -88,6 +88,11 @@ impl Server {
         child.wait().expect("gone")
     }
 
+    /// What the system says of the process.
+    pub(crate) fn status(&self) -> String {
+        std::fs::read_to_string(format!("/proc/{}/status", self.child().id())).expect("a running process")
+    }
+
     fn child(&self) -> MutexGuard<'_, Child> {
         self.child.lock().expect("one user at a time")
     }
