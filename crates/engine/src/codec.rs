@@ -96,7 +96,8 @@ impl ReadCommand for Command {
     }
 }
 
-/// A command that is known here and was not read: what folds an entry needs its events alone.
+/// A command that is known here and was not read: what folds an entry needs its events alone. Whether its body is sound is left to
+/// who decides again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unread;
 

@@ -1,4 +1,5 @@
-//! Folding the journal into a state: the one way from records to state, for recovery, snapshots and audits.
+//! Folding the journal into a state: the one way from records to state, for recovery and snapshots. Of a command nothing is read but
+//! that it is known here: what came of it stands in the events.
 
 use florin_engine::{
     codec::{self, Entry, Outcome, Unread},
@@ -46,19 +47,20 @@ pub struct Decoded {
 impl Decoded {
     /// Decodes a record; returns how many entries there are to fold.
     pub fn read(&mut self, record: &Record) -> Result<u64, Error> {
-        self.index = record.index();
-        self.count = if record.kind() == Kind::Entries { record.len() } else { 0 };
-        if self.entries.len() < self.count {
-            self.entries.resize_with(self.count, Entry::blank);
+        (self.index, self.count) = (record.index(), 0);
+        let count = if record.kind() == Kind::Entries { record.len() } else { 0 };
+        if self.entries.len() < count {
+            self.entries.resize_with(count, Entry::blank);
         }
-        for ((n, bytes), entry) in (0..).zip(record.entries()).zip(&mut self.entries[..self.count]) {
+        for ((n, bytes), entry) in (0..).zip(record.entries()).zip(&mut self.entries[..count]) {
             let position = Position::new(self.index, n);
             entry.read(bytes).map_err(|source| Error { partition: record.partition(), position, source })?;
         }
-        Ok(self.count as u64)
+        self.count = count;
+        Ok(count as u64)
     }
 
-    /// Folds them.
+    /// Folds them; none after an error.
     pub fn fold(&self, state: &mut State) {
         let mut positions = (0..).map(|n| Position::new(self.index, n));
         for chunk in self.entries[..self.count].chunks(CHUNK) {

@@ -26,7 +26,8 @@ use crate::{
 pub struct Options {
     /// Most bytes of the store's cache [64 MiB].
     pub cache_bytes: u64,
-    /// Rows at which a batch is written [4096]; the rows of one entry always go together. All of them are in memory.
+    /// Rows at which a batch is written, over all partitions [4096]; a partition's share is at least 512 of them, or all if they are fewer. The
+    /// rows of one entry always go together. All of them are in memory.
     pub batch_rows_max: usize,
     /// How far apart records are applied while nobody waits for them and they come one after the other [60 ms].
     pub gather: Duration,
@@ -79,7 +80,8 @@ impl fmt::Display for Rebuild {
 }
 
 impl Views {
-    /// Opens the views in `dir`, which is theirs alone; creates it. Blocks while the store recovers.
+    /// Opens the views in `dir`, which is theirs alone; creates it. Blocks while the store recovers, and for up to four
+    /// seconds while somebody else has it.
     ///
     /// The second value says why they are being built from the beginning, if they had to be.
     pub async fn open<P: Provider>(
@@ -181,6 +183,11 @@ impl Place {
     }
 }
 
+/// A partition's rows of a batch: the fewer the more partitions there are, as each has that much less to do and less room.
+fn share(rows: usize, partitions: u16) -> usize {
+    (rows / usize::from(partitions.max(1))).max(rows.min(512)).max(1)
+}
+
 /// Whether somebody else has the store, which says so in no other way. Whoever has the views' own lock should be alone; a process that
 /// was killed lets go of one after the other.
 fn taken(error: &sled::Error) -> bool {
@@ -264,7 +271,7 @@ impl Opened {
             batches: self.batches,
             db: self.db,
             meta,
-            batch_rows_max: options.batch_rows_max.max(1),
+            batch_rows_max: share(options.batch_rows_max, meta.partitions),
             gather: options.gather,
             behind: (options.behind, options.behind_bytes / usize::from(meta.partitions.max(1))),
             due: options.due,

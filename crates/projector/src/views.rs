@@ -79,8 +79,8 @@ pub(crate) struct Followed {
     pub(crate) applied: watch::Sender<Position>,
     /// Whether somebody writes its rows, or did and left some of them in memory.
     pub(crate) taken: AtomicBool,
-    /// Told by who begins to wait.
-    pub(crate) waited_for: Notify,
+    /// Told by who begins to wait, and held by everybody who does.
+    pub(crate) waited_for: Arc<Notify>,
     /// The same, without a lock.
     pub(crate) position: AtomicU64,
     /// Time of the last entry applied.
@@ -297,7 +297,8 @@ impl Views {
         let late = || Late { partition, wanted: position, applied: self.position(partition) };
         let followed = self.followed(partition).ok_or_else(late)?;
         let mut applied = followed.applied.subscribe();
-        followed.waited_for.notify_one();
+        let waiting = Arc::clone(&followed.waited_for);
+        waiting.notify_one();
         let reached = tokio::time::timeout(timeout, applied.wait_for(|applied| *applied >= position)).await;
         match reached {
             Ok(Ok(_)) => Ok(()),
@@ -305,10 +306,18 @@ impl Views {
         }
     }
 
+    /// Resolves once a partition is applied beyond `seen`. Unlike [`wait`](Self::wait) it hurries nobody: for who follows, and not for who
+    /// wants an answer. Cancel-safe.
+    pub async fn moved(&self, partition: u16, seen: Position) {
+        let Some(followed) = self.followed(partition) else { return std::future::pending().await };
+        // It lasts as long as the views.
+        let _ = followed.applied.subscribe().wait_for(|applied| *applied > seen).await;
+    }
+
     /// Resolves once somebody [waits](Self::wait) for a position of the partition: at once, if somebody does. Cancel-safe.
     pub(crate) async fn waited_for(&self, partition: u16) {
         let Some(followed) = self.followed(partition) else { return };
-        while followed.applied.receiver_count() == 0 {
+        while Arc::strong_count(&followed.waited_for) == 1 {
             followed.waited_for.notified().await;
         }
     }
@@ -429,7 +438,7 @@ impl Followed {
         Self {
             applied: watch::Sender::new(Position(0)),
             taken: AtomicBool::new(false),
-            waited_for: Notify::new(),
+            waited_for: Arc::default(),
             position: AtomicU64::new(0),
             time_ms: AtomicU64::new(0),
             next: AtomicU64::new(0),

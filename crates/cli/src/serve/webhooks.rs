@@ -62,7 +62,7 @@ impl Source for Listed {
 
     async fn moved(&self, partition: u16, seen: Position) {
         // Late is not wrong: whoever waits looks, and waits again.
-        let _ = self.views.wait(partition, Position(seen.0 + 1), PATIENCE).await;
+        let _ = tokio::time::timeout(PATIENCE, self.views.moved(partition, seen)).await;
     }
 
     fn forget(&self, partition: u16, needed: Position, since_ms: u64, except: &BTreeSet<Mark>) -> Result<(), Error> {

@@ -150,6 +150,7 @@ async fn ready_means_that_the_demo_is_there() {
 }
 
 /// A large one would be cleared as a whole by whoever touches it first.
+#[cfg(target_os = "linux")]
 #[test]
 fn its_memory_is_in_small_pages() {
     let dir = tempfile::tempdir().unwrap();

@@ -156,7 +156,11 @@ fn what_is_no_entry_is_refused_by_its_reason() {
         spoiled[at] = byte;
         let refused = Entry::decode(&spoiled);
         let without_command = Entry::<Unread>::blank().read(&spoiled);
-        assert_eq!(without_command.err(), refused.clone().err(), "whoever does not read its command refuses it alike");
+        assert_eq!(
+            without_command.err(),
+            refused.clone().err(),
+            "all but a command's body is read alike by who leaves that out"
+        );
         refused
     };
     assert_eq!(with(0, 2), Err(Error::Version(2)));

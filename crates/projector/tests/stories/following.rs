@@ -416,6 +416,23 @@ async fn who_waits_for_a_write_does_not_wait_for_others_to_come() {
         views.wait(0, last, SOON).await.expect("one's own write");
         assert_eq!(views.lag(0), 0);
     }
+    // Nobody is hurried by who only follows:
+    let follower = views.clone();
+    let watching = tokio::spawn(async move {
+        loop {
+            follower.moved(0, follower.position(0)).await;
+        }
+    });
+    let before = views.position(0);
+    let last = world.happen(user, Class::User, &[topped_up(card, 4).into()]).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(views.position(0), before);
+    tokio::time::timeout(SOON, async { tokio::join!(views.moved(0, before), views.wait(0, last, SOON)) })
+        .await
+        .expect("both are told once somebody waits")
+        .1
+        .expect("one's own write");
+    watching.abort();
     // and the end does not wait either.
     let last = world.happen(user, Class::User, &[topped_up(card, 4).into()]).await;
     stop.send(()).expect("a follower");
