@@ -15,10 +15,7 @@ use florin_engine::{
     state::State,
 };
 use florin_journal::{Hash, Kind, PartitionId, Provider, Reader, Record, verify_record};
-use florin_processor::{
-    fold::{Decoded, fold},
-    snapshot,
-};
+use florin_processor::{fold::Decoded, snapshot};
 use tokio::runtime::Runtime;
 
 const USERS: u32 = 10_000;
@@ -34,10 +31,11 @@ fn history() -> (State, Vec<Record>, florin_journal::LedgerId) {
         let (_dir, journal) = ledger.stop().await;
         let mut state = State::new(0, 1);
         let mut reader = journal.reader(PartitionId(0), 0).await.expect("a reader");
-        let mut records = Vec::new();
+        let (mut records, mut decoded) = (Vec::new(), Decoded::default());
         while let Some(record) = reader.try_next().await.expect("a sound journal") {
             if record.index() <= made {
-                fold(&mut state, &record).expect("a sound record");
+                decoded.read(&record).expect("a sound record");
+                decoded.fold(&mut state);
             } else if record.kind() == Kind::Entries {
                 records.push(record);
             }

@@ -27,14 +27,6 @@ pub struct Error {
     pub source: codec::Error,
 }
 
-/// Folds a record into the state it extends; returns how many entries it had. Genesis and claims change nothing.
-pub fn fold(state: &mut State, record: &Record) -> Result<u64, Error> {
-    let mut decoded = Decoded::default();
-    decoded.read(record)?;
-    decoded.fold(state);
-    Ok(decoded.count as u64)
-}
-
 /// What a record has to be folded; its memory is used again for the next one.
 #[derive(Default)]
 pub struct Decoded {
@@ -45,7 +37,7 @@ pub struct Decoded {
 }
 
 impl Decoded {
-    /// Decodes a record; returns how many entries there are to fold.
+    /// Decodes a record; returns how many entries there are to fold. Genesis and claims have none.
     pub fn read(&mut self, record: &Record) -> Result<u64, Error> {
         (self.index, self.count) = (record.index(), 0);
         let count = if record.kind() == Kind::Entries { record.len() } else { 0 };
@@ -60,7 +52,7 @@ impl Decoded {
         Ok(count as u64)
     }
 
-    /// Folds them; none after an error.
+    /// Folds them into the state that the record extends; none after an error.
     pub fn fold(&self, state: &mut State) {
         let mut positions = (0..).map(|n| Position::new(self.index, n));
         for chunk in self.entries[..self.count].chunks(CHUNK) {

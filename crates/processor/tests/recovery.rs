@@ -47,10 +47,11 @@ async fn a_checkpoint_names_the_state_that_the_journal_has_there() {
     let entry = run.entry(|entry| matches!(entry.admitted.envelope.command, Command::Checkpoint(_))).await;
     let Command::Checkpoint(checkpoint) = entry.admitted.envelope.command else { panic!("a checkpoint") };
     assert_eq!(entry.admitted.envelope.account, AccountId::of_partition(0));
-    let mut state = florin_engine::state::State::new(0, 1);
+    let (mut state, mut decoded) = (florin_engine::state::State::new(0, 1), fold::Decoded::default());
     let mut reader = run.journal.reader(P0, 0).await.unwrap();
     for _ in 0..=checkpoint.index {
-        fold::fold(&mut state, &reader.next().await.unwrap()).unwrap();
+        decoded.read(&reader.next().await.unwrap()).unwrap();
+        decoded.fold(&mut state);
     }
     assert_eq!(hash(&state), checkpoint.state_hash);
     run.stop().await.unwrap();

@@ -183,9 +183,12 @@ impl Place {
     }
 }
 
+/// A partition's share of a batch is not smaller than this.
+const SHARE_MIN: usize = 512;
+
 /// A partition's rows of a batch: the fewer the more partitions there are, as each has that much less to do and less room.
 fn share(rows: usize, partitions: u16) -> usize {
-    (rows / usize::from(partitions.max(1))).max(rows.min(512)).max(1)
+    (rows / usize::from(partitions.max(1))).max(rows.min(SHARE_MIN)).max(1)
 }
 
 /// Whether somebody else has the store, which says so in no other way. Whoever has the views' own lock should be alone; a process that
@@ -286,5 +289,17 @@ impl Opened {
             views.publish(seen.partition, seen);
         }
         views
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_share_a_batch_as_far_as_it_goes() {
+        let shares = [(4096, 1), (4096, 4), (4096, 64), (24, 1), (24, 64), (0, 1), (4096, 0)];
+        let rows = shares.map(|(rows, partitions)| share(rows, partitions));
+        assert_eq!(rows, [4096, 1024, 512, 24, 24, 1, 4096]);
     }
 }

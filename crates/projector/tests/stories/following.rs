@@ -351,15 +351,19 @@ fn child_that_crashes() {
     std::process::abort();
 }
 
+/// Closed views, what they answer, and their store in somebody else's hands.
+async fn held() -> (World, Vec<AccountId>, String, fs::File) {
+    let (world, users) = busy().await;
+    let before = answers(&world.views().await, &users);
+    let held = fs::File::open(world.views_dir().join("rows/db")).expect("the store");
+    patiently(|| held.try_lock(), |_| true).expect("nobody has it");
+    (world, users, before, held)
+}
+
 #[tokio::test]
 async fn a_store_that_is_about_to_be_let_go_of_is_no_damage() {
-    let (world, users) = busy().await;
-    let views = world.views().await;
-    let before = answers(&views, &users);
-    drop(views);
     // Who holds it is a process that was killed: it let go of the views' lock a moment before the store's.
-    let held = fs::File::open(world.views_dir().join("rows/db")).expect("the store");
-    held.lock().expect("nobody has it");
+    let (world, users, before, held) = held().await;
     let going = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(200));
         drop(held);
@@ -371,12 +375,7 @@ async fn a_store_that_is_about_to_be_let_go_of_is_no_damage() {
 
 #[tokio::test]
 async fn a_store_that_somebody_else_has_is_left_alone() {
-    let (world, users) = busy().await;
-    let views = world.views().await;
-    let before = answers(&views, &users);
-    drop(views);
-    let held = fs::File::open(world.views_dir().join("rows/db")).expect("the store");
-    held.lock().expect("nobody has it");
+    let (world, users, before, held) = held().await;
     assert!(matches!(world.open().await, Err(Error::Locked { path }) if path.ends_with("rows")));
     drop(held);
     let (views, rebuilt) = world.open().await.expect("views");
